@@ -1,0 +1,40 @@
+// The hot loops: what Swift does not vectorise, compiled for several CPUs and chosen at run time.
+#ifndef CKPT_KERNELS_H
+#define CKPT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------
+
+typedef struct {
+  uint64_t low, high;
+} ck_hash128;
+
+/// A streaming state; NULL when memory is short.
+void *ck_xxh3_create(void);
+void ck_xxh3_free(void *state);
+void ck_xxh3_reset(void *state);
+void ck_xxh3_update(void *state, const void *bytes, size_t count);
+ck_hash128 ck_xxh3_digest(const void *state);
+ck_hash128 ck_xxh3_hash(const void *bytes, size_t count);
+
+// --- Strided memory -----------------------------------------------------------------------------------------------
+
+/// Copies elements `first ..< first + count` of a strided tensor, in row-major order, to `out`.
+/// `base` is the address of element (0, …, 0); `sizes` and `strides` (in elements) have `rank` entries;
+/// `item` is the element's size in bytes (1, 2, 4, 8, 16). Nothing is checked: the caller has checked the bounds.
+void ck_gather(void *out, const void *base, size_t rank, const int64_t *sizes, const int64_t *strides, size_t item,
+               uint64_t first, uint64_t count);
+
+/// Reverses the bytes of each of `count` words of `width` bytes (2, 4, 8), in place.
+void ck_byteswap(void *bytes, size_t count, size_t width);
+
+/// Flips the sign of each of `count` floats of `width` bytes (2, 4, 8: IEEE or bfloat16), starting at word `first`
+/// and taking every `step`-th (a complex tensor is conjugated by first = 1, step = 2), in place.
+void ck_flip_signs(void *bytes, size_t count, size_t width, size_t first, size_t step);
+
+/// Negates each of `count` two's complement integers of `width` bytes (1, 2, 4, 8), in place.
+void ck_negate_integers(void *bytes, size_t count, size_t width);
+
+#endif
