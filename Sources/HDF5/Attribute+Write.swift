@@ -63,6 +63,7 @@ extension Call {
   func writeAttribute(
     _ object: hid_t, _ name: String, type: Datatype, shape: Shape, _ write: (hid_t, hid_t) -> herr_t
   ) throws(HDF5Error) {
+    guard H5Aexists(object, name) <= 0 else { throw error(.exists, "there is an attribute of that name") }
     let space = try makeSpace(shape)
     defer { H5Sclose(space) }
     try withType(type) { (type) throws(HDF5Error) in

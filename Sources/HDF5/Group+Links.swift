@@ -36,6 +36,9 @@ extension Group {
   public func remove(_ name: String) throws(HDF5Error) {
     let child = try self.child(name, "remove link")
     try Library.locked(child, "remove link") { (call) throws(HDF5Error) in
+      guard H5Lexists(location.id, name, ckpt_default()) != 0 else {
+        throw call.error(.notFound, "there is no such link")
+      }
       try call.check(H5Ldelete(location.id, name, ckpt_default()))
     }
   }

@@ -54,6 +54,8 @@ struct Call {
   /// The error of the call that has just failed.
   func failure() -> HDF5Error {
     let stack = ErrorStack.take()
+    // Else it would be "invalid group ID", which is no help.
+    if location.id >= 0, H5Iis_valid(location.id) <= 0 { return error(.other, "the file has been closed") }
     return error(stack.kind, stack.reason)
   }
 
