@@ -115,6 +115,46 @@ static inline ckpt_minor ckpt_classify_minor(hid_t code) {
   return CKPT_MINOR_OTHER;
 }
 
+// MARK: Variable-length text
+
+/// Bytes of a reference into the file's heap: length (4), address (8), index (4), little-endian.
+#define CKPT_REFERENCE_BYTES 16
+
+/// A conversion of variable-length text to 16 opaque bytes that leaves the stored reference as it is.
+///
+/// Needed because libhdf5 1.10 trusts the length in the reference: a heap object that is longer is copied over the
+/// end of its buffer. With the bare reference the text can be read with the checks that are missing there.
+static inline herr_t ckpt_keep_reference(
+    hid_t source, hid_t target, H5T_cdata_t *data, size_t count, size_t stride, size_t background_stride, void *buffer,
+    void *background, hid_t list) {
+  (void)count, (void)stride, (void)background_stride, (void)buffer, (void)background, (void)list;
+  if (data->command != H5T_CONV_INIT) return 0;
+  data->need_bkg = H5T_BKG_NO;
+  return H5Tis_variable_str(source) > 0 && H5Tget_size(source) == CKPT_REFERENCE_BYTES &&
+                 H5Tget_size(target) == CKPT_REFERENCE_BYTES
+             ? 0
+             : -1;
+}
+
+/// The opaque type that stands for such a reference, with the conversion to it. To be made once.
+static inline hid_t ckpt_make_reference_type(void) {
+  hid_t text = H5Tcopy(H5T_C_S1);
+  hid_t reference = H5Tcreate(H5T_OPAQUE, CKPT_REFERENCE_BYTES);
+  herr_t status = -1;
+  if (text >= 0 && reference >= 0 && H5Tset_size(text, H5T_VARIABLE) >= 0 &&
+      H5Tset_tag(reference, "ckpt heap reference") >= 0)
+    status = H5Tregister(H5T_PERS_SOFT, "ckpt heap reference", text, reference, ckpt_keep_reference);
+  H5Tclose(text);
+  return status >= 0 ? reference : -1;
+}
+
+/// The descriptor of an open file, or -1.
+static inline int ckpt_descriptor(hid_t file) {
+  void *handle = NULL;
+  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle) return -1;
+  return *(int *)handle;
+}
+
 // MARK: Links and objects
 
 typedef struct {

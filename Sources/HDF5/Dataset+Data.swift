@@ -88,6 +88,7 @@ extension Call {
 
   /// Refuses what would read other files, run exotic decoders, or contradicts itself.
   fileprivate func checkReadable(_ dataset: hid_t, _ type: Datatype, _ shape: Shape) throws(HDF5Error) {
+    if case .variableString = type { throw error(.unsupported, "variable-length text") }
     try withCreationList(dataset) { (list) throws(HDF5Error) in
       let layout = try self.layout(list)
       guard layout != .virtual else { throw error(.unsupported, "a virtual dataset takes its data from elsewhere") }
