@@ -22,6 +22,18 @@ extension Group {
     }
   }
 
+  /// What the hard link `name` leads to.
+  ///
+  /// - Throws: `notFound`; what following a link of another kind throws.
+  public func object(_ name: String) throws(HDF5Error) -> ObjectInfo {
+    let child = try self.child(name, "look up object")
+    return try Library.locked(child, "look up object") { (call) throws(HDF5Error) in
+      var object = ckpt_object()
+      try call.check(ckpt_get_object(location.id, name, &object))
+      return ObjectInfo(object)
+    }
+  }
+
   /// Whether there is a link of that name; where it leads is not looked at.
   public func exists(_ name: String) throws(HDF5Error) -> Bool {
     let child = try self.child(name, "look up link")

@@ -1,15 +1,18 @@
-import Checkpoint
+public import Checkpoint
 import HDF5
 
 extension NativeFormat {
   /// Whether the file is an HDF5 file with our marker. Cheap: opens the root, reads one attribute.
   public static func recognises(_ path: String) -> Bool {
     guard File.isHDF5(path) else { return false }
-    return (try? hdf5 { () throws(HDF5Error) -> Bool in
-      let root = try File.open(path, .readOnly).root()
-      return try root.hasAttribute(Vocabulary.formatAttribute)
-        && (try root.readAttribute(Vocabulary.formatAttribute)) == .string(Vocabulary.format)
-    }) ?? false
+    do throws(HDF5Error) {
+      let file = try File.open(path, .readOnly)
+      let root = try file.root()
+      guard try root.hasAttribute(Vocabulary.formatAttribute) else { return false }
+      return try root.readAttribute(Vocabulary.formatAttribute) == .string(Vocabulary.format)
+    } catch {
+      return false
+    }
   }
 
   /// Reads the tree; tensors stay in the file, mapped, until they are asked for.
@@ -57,9 +60,24 @@ struct NativeFile: ~Copyable {
   private let file: File
 
   init(_ path: String) throws(CheckpointError) {
-    self.path = path
-    mapped = try MappedFile(path)
+    let mapped = try MappedFile(path)
     let file = try hdf5 { () throws(HDF5Error) in try File.open(path, .readOnly) }
+    let header = try Self.header(of: file)
+    self.path = path
+    self.mapped = mapped
+    (version, location) = (header.version, header.location)
+    (producer, contentDigest) = (header.producer, header.contentDigest)
+    self.file = file
+  }
+
+  private struct RootAttributes {
+    var version: String
+    var location: RootLocation
+    var producer: String?
+    var contentDigest: String?
+  }
+
+  private static func header(of file: borrowing File) throws(CheckpointError) -> RootAttributes {
     guard try hdf5({ () throws(HDF5Error) in try file.userblockSize }) == 0 else {
       throw CheckpointError(.unsupported, "the file has a user block before its HDF5 content, which is not allowed")
     }
@@ -67,16 +85,15 @@ struct NativeFile: ~Copyable {
     guard try root.text(Vocabulary.formatAttribute) == Vocabulary.format else {
       throw CheckpointError(.unsupported, "an HDF5 file, but not a checkpoint: its root has no attribute format=\"ckpt\"")
     }
-    version = try root.text(Vocabulary.versionAttribute) ?? ""
-    try Self.check(version: version)
-    try Self.check(features: try root.text(Vocabulary.requiredFeatures) ?? "")
-    guard let rootText = try root.text(Vocabulary.root) else {
+    let version = try root.text(Vocabulary.versionAttribute) ?? ""
+    try check(version: version)
+    try check(features: try root.text(Vocabulary.requiredFeatures) ?? "")
+    guard let text = try root.text(Vocabulary.root) else {
       throw CheckpointError(.damaged, "the attribute root is missing")
     }
-    location = try RootLocation(text: rootText)
-    producer = try root.text(Vocabulary.producer)
-    contentDigest = try root.text(Vocabulary.contentDigest)
-    self.file = file
+    return RootAttributes(
+      version: version, location: try RootLocation(text: text), producer: try root.text(Vocabulary.producer),
+      contentDigest: try root.text(Vocabulary.contentDigest))
   }
 
   func root() throws(CheckpointError) -> Group {

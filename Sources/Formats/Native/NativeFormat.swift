@@ -1,4 +1,4 @@
-import Checkpoint
+public import Checkpoint
 
 /// The native format: a checkpoint in an HDF5 file (`spec/`, version 1.0).
 public enum NativeFormat {

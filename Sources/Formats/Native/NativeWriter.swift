@@ -53,7 +53,7 @@ struct NativeWriter {
       try dataset.writeAttribute(Vocabulary.encodingType, .string(Encoding.manifest.rawValue))
       return Int(try dataset.offset ?? 0)
     }
-    try hdf5 { () throws(HDF5Error) in try file.close() }
+    try file.closeChecked()
     return offset..<(offset + bytes.count)
   }
 
@@ -73,18 +73,19 @@ struct NativeWriter {
     var all: [Digest] = []
     all.reserveCapacity(digests.count)
     for (index, digest) in digests.enumerated() {
-      all.append(try digest ?? builder.table.tensors[index].digest(options.digest))
+      if let digest { all.append(digest) } else { all.append(try builder.table.tensors[index].digest(options.digest)) }
     }
     return all
   }
 
   /// The attribute is in the root's header, which has a checksum that only libhdf5 should write.
   private func writeContentDigest(_ digest: Digest) throws(CheckpointError) {
-    try hdf5 { () throws(HDF5Error) in
+    let file = try hdf5 { () throws(HDF5Error) in
       let file = try File.open(output.temporaryPath, .readWrite, locking: false)
       try file.root().writeAttribute(Vocabulary.contentDigest, .string(digest.description))
-      try file.close()
+      return file
     }
+    try file.closeChecked()
   }
 
   private func writeManifest(_ manifest: Manifest, at place: Range<Int>) throws(CheckpointError) {
@@ -117,7 +118,7 @@ enum RootLocation: Equatable {
       self = .link("value")
       return
     }
-    switch Recogniser.sections(in: root).first(where: { $0.path.isEmpty })?.kind {
+    switch Recogniser.sections(in: root).first(where: { $0.path.steps.isEmpty })?.kind {
     case .stateDict: self = .link("model")
     case .optimizer: self = .link("optimizer")
     case nil: self = .file

@@ -80,10 +80,10 @@ extension TreeReader {
 
   private mutating func parameterGroups(
     _ optimizer: borrowing Group, _ path: String, _ depth: Int, count: Int
-  ) throws(CheckpointError) -> [OptimizerForm.Group] {
+  ) throws(CheckpointError) -> [OptimizerForm.Members] {
     let container = try hdf5 { () throws(HDF5Error) in try optimizer.openGroup("param_groups") }
     let total = try hdf5 { () throws(HDF5Error) in try container.linkCount }
-    var groups: [OptimizerForm.Group] = []
+    var groups: [OptimizerForm.Members] = []
     var seen = 0
     for index in 0..<total {
       let groupPath = "\(path)/param_groups/\(index)"
@@ -102,7 +102,7 @@ extension TreeReader {
 
   private mutating func parameterGroup(
     _ group: borrowing Group, _ path: String, _ depth: Int, count: Int
-  ) throws(CheckpointError) -> OptimizerForm.Group {
+  ) throws(CheckpointError) -> OptimizerForm.Members {
     guard let members = try integers(group, "params", path) else {
       throw CheckpointError(.damaged, "a group without params", place: "/\(path)")
     }
@@ -135,7 +135,7 @@ extension TreeReader {
       try group.hasAttribute(Vocabulary.order) ? try group.readUInt32Attribute(Vocabulary.order) : []
     }
     values = Self.inOrder(values, names: links, order) ?? values
-    return OptimizerForm.Group(values: values, members: members.map { Int($0) })
+    return OptimizerForm.Members(values: values, members: members.map { Int($0) })
   }
 
   /// A column of integers, or nil when there is none.

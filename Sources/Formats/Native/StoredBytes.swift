@@ -158,7 +158,7 @@ final class ChunkedSource: ByteSource {
     let file = try hdf5 { () throws(HDF5Error) in try File.open(self.file, .readOnly) }
     let parts = path.utf8.split(separator: 0x2F).map { String(decoding: $0, as: UTF8.self) }
     try descend(try hdf5 { () throws(HDF5Error) in try file.root() }, parts[...], body)
-    try hdf5 { () throws(HDF5Error) in try file.close() }
+    try file.closeChecked()
   }
 
   private func descend(

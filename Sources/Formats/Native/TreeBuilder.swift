@@ -42,8 +42,8 @@ struct TreeBuilder {
   ) throws(CheckpointError) {
     switch (location, root) {
     case (.file, .dict(let dict)):
-      try write(dict, into: group, path: "", depth: 0, treePath: [], reserved: [Vocabulary.manifest])
-    case (.link(let name), _): try write(root, in: group, name, path: name, depth: 0, treePath: [])
+      try write(dict, into: group, path: "", depth: 0, treePath: TreePath(), reserved: [Vocabulary.manifest])
+    case (.link(let name), _): try write(root, in: group, name, path: name, depth: 0, treePath: TreePath())
     case (.file, _): throw CheckpointError(.usage, "only a dictionary can be the root itself")
     }
   }
@@ -52,7 +52,7 @@ struct TreeBuilder {
 
   /// Writes `value` as the link `link` of `group`; `path` is that link's path in the file.
   private mutating func write(
-    _ value: Value, in group: borrowing Group, _ link: String, path: String, depth: Int, treePath: [Key]
+    _ value: Value, in group: borrowing Group, _ link: String, path: String, depth: Int, treePath: TreePath
   ) throws(CheckpointError) {
     if !value.holdsTensor, let packed = value.packedForm {
       return try LeafWriter.write(.json, packed, in: group, link)
@@ -64,7 +64,7 @@ struct TreeBuilder {
       for (index, item) in items.enumerated() {
         try write(
           item, in: child, String(index), path: "\(path)/\(index)", depth: depth + 1,
-          treePath: treePath + [.int(Int64(index))])
+          treePath: treePath.appending(.index(index)))
       }
     case .dict(let dict):
       if names.isOptimizer(treePath), try writeOptimizer(dict, in: group, link, path, depth, treePath) { return }
@@ -94,7 +94,7 @@ struct TreeBuilder {
   }
 
   private mutating func write(
-    _ dict: Dict, into group: borrowing Group, path: String, depth: Int, treePath: [Key],
+    _ dict: Dict, into group: borrowing Group, path: String, depth: Int, treePath: TreePath,
     reserved: Set<String> = []
   ) throws(CheckpointError) {
     try writeKind(of: dict, to: group, isRoot: path.isEmpty)
@@ -110,7 +110,7 @@ struct TreeBuilder {
       }
       try write(
         entry.value, in: group, link, path: path.isEmpty ? link : "\(path)/\(link)", depth: depth,
-        treePath: treePath + [entry.key])
+        treePath: treePath.appending(.key(entry.key)))
       links.append(link)
     }
     try hdf5 { () throws(HDF5Error) in try group.writeOrder(links) }
@@ -135,7 +135,7 @@ struct TreeBuilder {
   }
 
   private mutating func write(
-    _ record: Record, in group: borrowing Group, _ link: String, path: String, depth: Int, treePath: [Key]
+    _ record: Record, in group: borrowing Group, _ link: String, path: String, depth: Int, treePath: TreePath
   ) throws(CheckpointError) {
     let child = try makeGroup(group, link, .record, depth)
     try hdf5 { () throws(HDF5Error) in
@@ -146,7 +146,7 @@ struct TreeBuilder {
       let name = LinkName.escape(field.name)
       try write(
         field.value, in: child, name, path: "\(path)/\(name)", depth: depth + 1,
-        treePath: treePath + [.string(field.name)])
+        treePath: treePath.appending(.field(field.name)))
       links.append(name)
     }
     try hdf5 { () throws(HDF5Error) in try child.writeOrder(links) }
@@ -209,7 +209,7 @@ struct TreeBuilder {
 
   /// Writes an optimizer by parameter name; false, with a warning, where it does not fit that form.
   private mutating func writeOptimizer(
-    _ dict: Dict, in group: borrowing Group, _ link: String, _ path: String, _ depth: Int, _ treePath: [Key]
+    _ dict: Dict, in group: borrowing Group, _ link: String, _ path: String, _ depth: Int, _ treePath: TreePath
   ) throws(CheckpointError) -> Bool {
     let form: OptimizerForm
     do throws(DoesNotFit) {
@@ -241,7 +241,7 @@ struct TreeBuilder {
   }
 
   private mutating func writeGroups(
-    _ form: OptimizerForm, to optimizer: borrowing Group, _ path: String, _ depth: Int, _ treePath: [Key]
+    _ form: OptimizerForm, to optimizer: borrowing Group, _ path: String, _ depth: Int, _ treePath: TreePath
   ) throws(CheckpointError) {
     let groups = try makeGroup(optimizer, "param_groups", .list, depth)
     for (index, values) in form.groups.enumerated() {

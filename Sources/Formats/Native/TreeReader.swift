@@ -26,7 +26,7 @@ struct TreeReader {
   }
 
   mutating func read(_ root: borrowing Group, at location: RootLocation) throws(CheckpointError) -> Value {
-    try hdf5 { () throws(HDF5Error) in groups.insert(try root.objectInfo().address) }
+    groups.insert(try hdf5 { () throws(HDF5Error) in try root.objectInfo().address })
     let value: Value
     switch location {
     case .file: value = .dict(try dict(root, path: "", depth: 0))
@@ -42,7 +42,7 @@ struct TreeReader {
 
   // MARK: - Nodes
 
-  private mutating func node(
+  mutating func node(
     _ group: borrowing Group, _ link: String, path: String, depth: Int
   ) throws(CheckpointError) -> Value {
     if let index = manifest?.index(of: path) { return .tensor(try indexed(index)) }
