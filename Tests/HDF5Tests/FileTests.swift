@@ -67,6 +67,26 @@ import Testing
     #expect(!error.description.contains("\n"))
   }
 
+  @Test func failuresPrintNothing() throws {
+    let scratch = try Scratch()
+    try makeFile(scratch.path())
+    try writeFile(scratch.path("cut.h5"), readFile(scratch.path()).dropLast(100))
+    let terminal = dup(2)
+    let log = creat(scratch.path("log"), 0o600)
+    dup2(log, 2)
+    close(log)
+    let cut = try? failure { () throws(HDF5Error) in _ = try File.open(scratch.path("cut.h5"), .readOnly) }
+    let missing = try? failure { () throws(HDF5Error) in
+      let file = try File.open(scratch.path(), .readOnly)
+      _ = try file.root().openGroup("gone")
+    }
+    dup2(terminal, 2)
+    close(terminal)
+    #expect(cut?.kind == .truncated && missing?.kind == .notFound)
+    let printed = String(decoding: try readFile(scratch.path("log")), as: UTF8.self)
+    #expect(!printed.contains("HDF5-DIAG"))
+  }
+
   @Test func appendedBytesShowInTheSizes() throws {
     let scratch = try Scratch()
     try makeFile(scratch.path())
