@@ -128,7 +128,9 @@ def first_difference(mine, other):
     for index, (a, b) in enumerate(zip(mine, other)):
         if a != b:
             return f"at {index} expected {a!r:.80}, got {b!r:.80}"
-    return f"expected {len(mine)} keys, got {len(other)}; first extra: {(mine + other)[min(len(mine), len(other)):][:1]!r:.80}"
+    if len(mine) > len(other):
+        return f"missing {mine[len(other)]!r:.80}"
+    return f"unexpected {other[len(mine)]!r:.80}"
 
 
 def float_bits(value):

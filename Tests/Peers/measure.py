@@ -5,9 +5,12 @@ import resource
 import subprocess
 import sys
 
-code = subprocess.call(sys.argv[2:], timeout=20)
+try:
+    code = subprocess.call(sys.argv[2:], timeout=20)
+except subprocess.TimeoutExpired:
+    code = 124
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
 with open(sys.argv[1], "w") as report:
     json.dump({"cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / unit}, report)
-sys.exit(code)
+sys.exit(code if code >= 0 else 128 - code)
