@@ -13,11 +13,9 @@ SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 ifeq ($(shell uname -s),Linux)
   BUILD_FLAGS := -c release --static-swift-stdlib
   PACKAGES := libhdf5-dev libdeflate-dev libxxhash-dev hdf5-tools
-  PYTHON_PACKAGES := python3-venv
 else
   BUILD_FLAGS := -c release
   PACKAGES := hdf5 libdeflate xxhash
-  PYTHON_PACKAGES :=
 endif
 
 .PHONY: build demo test lint format unit peers bench fixtures install setup venv clean
@@ -37,7 +35,7 @@ demo: build
 	$(CKPT) diff $(DEMO)/run.h5 $(DEMO)/back.pt
 	$(CKPT) convert $(DEMO)/back.pt $(DEMO)/back.h5
 	@for file in run.h5 back.h5; do \
-	  echo "$$file  $$($(CKPT) inspect --json $(DEMO)/$$file | grep -o 'xxh3-128:[0-9a-f]*' | head -n 1)"; done
+	  echo "$$file  $$($(CKPT) inspect --json $(DEMO)/$$file | grep -o '"content_digest" *: *"[^"]*"')"; done
 
 test: lint unit build peers
 
@@ -73,7 +71,6 @@ setup:
 	@.ci/setup $(PACKAGES)
 
 venv: setup
-	@.ci/setup $(PYTHON_PACKAGES)
 	@.ci/venv .venv
 
 clean:
