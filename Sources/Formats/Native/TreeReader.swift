@@ -32,6 +32,8 @@ struct TreeReader {
     switch location {
     case .file: value = .dict(try dict(root, path: "", depth: 0))
     case .link(let name):
+      // What else lies at the root is no part of the tree, but its links are held to the profile all the same.
+      if manifest == nil { _ = try links(of: root, "") }
       guard try hdf5({ () throws(HDF5Error) in try root.exists(name) }) else {
         throw CheckpointError(.damaged, "the root attribute names it, but there is no such object", place: "/\(name)")
       }
