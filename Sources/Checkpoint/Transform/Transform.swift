@@ -46,7 +46,7 @@ public struct Transform: Sendable {
         source.overflowed == 0
           ? nil
           : "\(path): \(source.overflowed) of \(source.byteCount / (source.to.itemSize ?? 1)) numbers are too large for "
-            + "\(source.to.rawValue) and became infinite or NaN"
+            + "\(source.to.rawValue) and became \(source.to == .float8_e4m3fn ? "its largest" : "infinite")"
       }
     }
   }
