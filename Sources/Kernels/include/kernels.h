@@ -37,4 +37,9 @@ void ck_flip_signs(void *bytes, size_t count, size_t width, size_t first, size_t
 /// Negates each of `count` two's complement integers of `width` bytes (1, 2, 4, 8), in place.
 void ck_negate_integers(void *bytes, size_t count, size_t width);
 
+// --- Files --------------------------------------------------------------------------------------------------------
+
+/// Reserves `size` bytes for a file on the systems that can; gives 0 or an errno. (`fallocate` is not in Swift's Glibc.)
+int ck_reserve(int descriptor, int64_t size);
+
 #endif

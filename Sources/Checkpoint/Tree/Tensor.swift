@@ -17,6 +17,8 @@ public struct Tensor: Sendable {
   public let source: any ByteSource
   public var kind: Kind
   public var requiresGrad: Bool
+  /// The digest that the file records for these bytes, where it does. A claim to be checked, not a fact.
+  public var recordedDigest: Digest?
 
   /// - Throws: `damaged` when the source does not have exactly the bytes that the type and shape take.
   public init(

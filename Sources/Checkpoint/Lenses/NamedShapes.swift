@@ -1,0 +1,75 @@
+/// The parameters of a model as an optimizer may own them: names and shapes in order.
+struct NamedShapes {
+  let path: TreePath
+  /// Every name of the state dict, buffers included.
+  let all: Set<Key>
+  let names: [String]
+  let shapes: [[Int]]
+
+  init(path: TreePath, _ dict: StateDict) {
+    let entries = dict.trainable
+    self.path = path
+    all = Set(dict.dict.entries.map(\.key))
+    names = entries.map(\.name)
+    shapes = entries.compactMap { $0.tensor?.shape }
+  }
+
+  private init(path: TreePath, all: Set<Key>, names: [String], shapes: [[Int]]) {
+    self.path = path
+    self.all = all
+    self.names = names
+    self.shapes = shapes
+  }
+
+  /// The model's parts by the first component of the names, where there are several (`generator.…`,
+  /// `discriminator.…`): an optimizer may own one of them.
+  var parts: [NamedShapes] {
+    var order: [Key] = []
+    var members: [Key: [Int]] = [:]
+    for (index, name) in names.enumerated() {
+      guard let dot = name.utf8.firstIndex(of: 0x2E) else { continue }
+      let key = Key.string(String(name[..<dot]))
+      if members[key] == nil { order.append(key) }
+      members[key, default: []].append(index)
+    }
+    guard order.count > 1 else { return [] }
+    return order.map { key in
+      let indices = members[key] ?? []
+      return NamedShapes(
+        path: path.appending(.key(key)), all: all, names: indices.map { names[$0] },
+        shapes: indices.map { shapes[$0] })
+    }
+  }
+
+  /// The same parameters in the order of their names' bytes, as optimizers have them that were built from sorted names.
+  var sorted: NamedShapes {
+    let order = names.indices.sorted { names[$0].utf8.lexicographicallyPrecedes(names[$1].utf8) }
+    return NamedShapes(path: path, all: all, names: order.map { names[$0] }, shapes: order.map { shapes[$0] })
+  }
+}
+
+extension OptimizerState {
+  /// The shape of each parameter, by group; nil where there is no state yet that tells it.
+  var shapes: [[[Int]?]] {
+    groups.map { group in group.params.map { slots(of: $0).flatMap(Self.shape) } }
+  }
+
+  /// Slots that have the parameter's own shape whatever it is, a scalar included.
+  private static let likeParameter = [
+    "exp_avg", "momentum_buffer", "square_avg", "sum", "exp_inf", "exp_avg_sq", "prev", "ax", "acc_delta", "variance",
+  ]
+
+  private static func shape(of slots: Dict) -> [Int]? {
+    for name in likeParameter {
+      if case .tensor(let tensor)? = slots[name] { return tensor.shape }
+    }
+    // A slot that is not known here: where all tensors but scalars agree, that is the parameter's shape.
+    var common: [Int]?
+    for slot in slots.entries {
+      guard case .tensor(let tensor) = slot.value, !tensor.shape.isEmpty else { continue }
+      guard common == nil || common == tensor.shape else { return nil }
+      common = tensor.shape
+    }
+    return common
+  }
+}

@@ -1,0 +1,45 @@
+/// The tensors of a tree in file order, each storage once.
+public struct TensorTable: Sendable {
+  /// Every distinct tensor, in the order in which the walk first meets it.
+  public private(set) var tensors: [Tensor] = []
+  private var indices: [ObjectIdentifier: Int] = [:]
+
+  public init() {}
+
+  /// All tensors of `root`.
+  public init(_ root: Value) {
+    root.forEachTensor { insert($0) }
+  }
+
+  /// The tensor's number, and whether it was met before (it is tied to that one).
+  @discardableResult
+  public mutating func insert(_ tensor: Tensor) -> (index: Int, isNew: Bool) {
+    let identity = ObjectIdentifier(tensor.source)
+    if let known = indices[identity], tensors[known].isTied(to: tensor) { return (known, false) }
+    indices[identity] = tensors.count
+    tensors.append(tensor)
+    return (tensors.count - 1, true)
+  }
+
+  /// The number of a tensor that was inserted.
+  public func index(of tensor: Tensor) -> Int? {
+    indices[ObjectIdentifier(tensor.source)]
+  }
+}
+
+extension Value {
+  /// Calls `body` for every tensor below this value, in file order; a tied one each time it occurs.
+  ///
+  /// The recursion is as deep as the tree, which readers bound.
+  public func forEachTensor(_ body: (Tensor) -> Void) {
+    switch self {
+    case .tensor(let tensor): body(tensor)
+    case .sequence(_, let items): for item in items { item.forEachTensor(body) }
+    case .dict(let dict):
+      for entry in dict.entries { entry.value.forEachTensor(body) }
+      for field in dict.attributes { field.value.forEachTensor(body) }
+    case .record(let record): for field in record.fields { field.value.forEachTensor(body) }
+    default: break
+    }
+  }
+}
