@@ -19,7 +19,7 @@ let settings: [SwiftSetting] = [
   let deflate: Target = .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])])
 #else
   let hdf5: Target = .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.brew(["hdf5"])])
-  let hdf5Link: [LinkerSetting] = [.linkedLibrary("hdf5")]
+  let hdf5Link: [LinkerSetting] = [.linkedLibrary("hdf5"), .linkedLibrary("z")]
   let deflateLink: [LinkerSetting] = [.linkedLibrary("deflate")]
   let deflate: Target = .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.brew(["libdeflate"])])
 #endif

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <zlib.h>
 
 #define CKPT_VERSION_GE(a, b, c)                                                                     \
   ((H5_VERS_MAJOR > (a)) || (H5_VERS_MAJOR == (a) && H5_VERS_MINOR > (b)) ||                         \
@@ -153,6 +154,28 @@ static inline int ckpt_descriptor(hid_t file) {
   void *handle = NULL;
   if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle) return -1;
   return *(int *)handle;
+}
+
+// MARK: Chunks
+
+/// Reads a chunk as it is stored. `bytes` is the room for it.
+static inline herr_t ckpt_read_chunk(
+    hid_t dataset, const hsize_t *offset, uint32_t *skipped_filters, void *buffer, size_t bytes) {
+#ifdef H5Dread_chunk  // A macro since HDF5 2.0, which takes the size along.
+  size_t room = bytes;
+  if (H5Dread_chunk2(dataset, H5P_DEFAULT, offset, skipped_filters, buffer, &room) < 0) return -1;
+  return room <= bytes ? 0 : -1;
+#else
+  (void)bytes;
+  return H5Dread_chunk(dataset, H5P_DEFAULT, offset, skipped_filters, buffer);
+#endif
+}
+
+/// Inflates a whole zlib stream. Returns the number of bytes, or -1 when it is damaged or does not fit.
+static inline int64_t ckpt_inflate(const void *source, size_t source_bytes, void *target, size_t target_bytes) {
+  uLongf count = target_bytes;
+  int status = uncompress((Bytef *)target, &count, (const Bytef *)source, source_bytes);
+  return status == Z_OK ? (int64_t)count : -1;
 }
 
 // MARK: Links and objects

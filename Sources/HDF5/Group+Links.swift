@@ -84,7 +84,9 @@ extension Call {
   fileprivate func linkCount(_ group: hid_t) throws(HDF5Error) -> Int {
     var info = H5G_info_t()
     try check(H5Gget_info(group, &info))
-    guard let count = Int(exactly: info.nlinks) else { throw error(.damaged, "a count of \(info.nlinks) links cannot be") }
+    guard let count = Int(exactly: info.nlinks) else {
+      throw error(.damaged, "a count of \(info.nlinks) links cannot be")
+    }
     return count
   }
 

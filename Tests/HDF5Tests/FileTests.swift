@@ -67,6 +67,28 @@ import Testing
     #expect(!error.description.contains("\n"))
   }
 
+  @Test func failuresPrintNothing() throws {
+    let scratch = try Scratch()
+    try makeFile(scratch.path())
+    try writeFile(scratch.path("cut.h5"), readFile(scratch.path()).dropLast(100))
+    let terminal = dup(2)
+    let log = creat(scratch.path("log"), 0o600)
+    dup2(log, 2)
+    close(log)
+    // The switch that keeps libhdf5 silent is per thread.
+    onFreshThread {
+      _ = try? File.open(scratch.path("cut.h5"), .readOnly)
+    }
+    onFreshThread {
+      let file = try? File.open(scratch.path(), .readOnly)
+      if let file { _ = try? file.root().openGroup("gone") }
+    }
+    dup2(terminal, 2)
+    close(terminal)
+    let printed = String(decoding: try readFile(scratch.path("log")), as: UTF8.self)
+    #expect(!printed.contains("HDF5-DIAG"))
+  }
+
   @Test func appendedBytesShowInTheSizes() throws {
     let scratch = try Scratch()
     try makeFile(scratch.path())

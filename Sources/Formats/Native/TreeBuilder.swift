@@ -189,8 +189,10 @@ struct TreeBuilder {
   private mutating func writeAlias(
     _ tensor: Tensor, of first: Manifest.Entry, in group: borrowing Group, _ link: String, _ path: String
   ) throws(CheckpointError) {
-    guard tensor.kind == first.kind, tensor.requiresGrad == first.requiresGrad else {
-      return try hdf5 { () throws(HDF5Error) in
+    if tensor.kind == first.kind, tensor.requiresGrad == first.requiresGrad {
+      try hdf5 { () throws(HDF5Error) in try group.createHardLink(link, to: "/" + first.path) }
+    } else {
+      try hdf5 { () throws(HDF5Error) in
         let note = try group.createDataset(link, type: .uint8, shape: .null)
         try note.writeAttribute(Vocabulary.encodingType, .string(Encoding.alias.rawValue))
         try note.writeAttribute(Vocabulary.target, .string("/" + first.path))
@@ -198,10 +200,9 @@ struct TreeBuilder {
         if tensor.requiresGrad { try note.writeAttribute(Vocabulary.requiresGrad, .bool(true)) }
       }
     }
-    try hdf5 { () throws(HDF5Error) in try group.createHardLink(link, to: "/" + first.path) }
     var entry = first
-    entry.path = path
-    entry.aliasOf = first.path
+    (entry.path, entry.aliasOf) = (path, first.path)
+    (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
     listed.append((entry, places[table.index(of: tensor) ?? -1].flatMap { listed[$0].job }))
   }
 

@@ -12,7 +12,8 @@ struct TreeReader {
   private(set) var found: [Manifest.Entry] = []
   /// Sources by the address of their dataset: hard links to one are tied.
   private var sources: [UInt64: any ByteSource] = [:]
-  private var tensors: [String: Tensor] = [:]
+  /// Tensors by their path, with their place in `found`, for those that others may be aliases of.
+  private var tensors: [Key: (tensor: Tensor, found: Int)] = [:]
   private var extents = ExtentCheck()
   private var groups: Set<UInt64> = []
   private var objects = 0
@@ -250,16 +251,18 @@ struct TreeReader {
     guard let entry = manifest?.entries[index] else { throw CheckpointError(.damaged, "no such tensor") }
     found.append(entry)
     if let target = entry.aliasOf {
-      guard let first = tensors[target], first.dtype == entry.dtype, first.shape == entry.shape else {
+      guard var tensor = tensors[.string(target)]?.tensor, tensor.dtype == entry.dtype, tensor.shape == entry.shape
+      else {
         throw CheckpointError(.damaged, "it is an alias of \(target), which is no tensor before it", place: entry.path)
       }
-      return first
+      (tensor.kind, tensor.requiresGrad) = (entry.kind, entry.requiresGrad)
+      return tensor
     }
     var tensor = try Tensor(
       dtype: entry.dtype, shape: entry.shape, source: try MappedRange(file, range: entry.range), kind: entry.kind,
       requiresGrad: entry.requiresGrad)
     tensor.recordedDigest = entry.xxh3
-    if manifest?.hasAliases == true { tensors[entry.path] = tensor }
+    if manifest?.hasAliases == true { tensors[.string(entry.path)] = (tensor, found.count - 1) }
     return tensor
   }
 
@@ -268,7 +271,7 @@ struct TreeReader {
   ) throws(CheckpointError) -> Value {
     try checkVersion(dataset)
     let encoding = try dataset.text(Vocabulary.encodingType)
-    if encoding == Encoding.alias.rawValue { return try alias(dataset) }
+    if encoding == Encoding.alias.rawValue { return .tensor(try alias(dataset, path)) }
     let storage = try StoredBytes(dataset, file: file, path: path)
     if sources[info.address] == nil, let range = storage.range { extents.add(range, path) }
     if let encoding {
@@ -295,7 +298,7 @@ struct TreeReader {
     } else {
       throw CheckpointError(.unsupported, "a dataset of \(storage.type) without dtype or encoding-type")
     }
-    var tensor = try Tensor(
+    let tensor = try Tensor(
       dtype: dtype, shape: try shape(dataset, storage, dtype), source: source,
       kind: try dataset.text(Vocabulary.kind).map { (text) throws(CheckpointError) in try Tensor.Kind(text: text) }
         ?? .tensor,
@@ -303,9 +306,8 @@ struct TreeReader {
     var entry = Manifest.Entry(path: path, dtype: dtype, shape: tensor.shape, range: storage.range ?? 0..<0)
     (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
     if isAlias, tensor.byteCount > 0 { entry.aliasOf = "" }
+    tensors[.string(path)] = (tensor, found.count)
     found.append(entry)
-    tensors[path] = tensor
-    tensor.recordedDigest = nil
     return tensor
   }
 
@@ -323,15 +325,19 @@ struct TreeReader {
   }
 
   /// A second name for a tensor, with a kind of its own.
-  private mutating func alias(_ dataset: borrowing Dataset) throws(CheckpointError) -> Value {
+  private mutating func alias(_ dataset: borrowing Dataset, _ path: String) throws(CheckpointError) -> Tensor {
     let target = try dataset.text(Vocabulary.target) ?? ""
-    guard var tensor = tensors[String(target.dropFirst())] else {
+    guard case (var tensor, let index)? = tensors[.string(String(target.dropFirst()))] else {
       throw CheckpointError(.damaged, "it is an alias of \(target), which is no tensor before it")
     }
     let kind = try dataset.text(Vocabulary.kind)
     tensor.kind = try kind.map { (text) throws(CheckpointError) in try Tensor.Kind(text: text) } ?? .tensor
     tensor.requiresGrad = try dataset.flag(Vocabulary.requiresGrad)
-    return .tensor(tensor)
+    var entry = found[index]
+    (entry.path, entry.aliasOf) = (path, "")
+    (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
+    found.append(entry)
+    return tensor
   }
 }
 
