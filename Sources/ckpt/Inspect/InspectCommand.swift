@@ -1,0 +1,116 @@
+import ArgumentParser
+import Checkpoint
+import CheckpointFormats
+
+/// `ckpt inspect`
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Show what is in a checkpoint.",
+    discussion: """
+      What the file is, the training state, each optimizer at a glance, and the models' tensors with repeated layers \
+      folded. Nothing is run or loaded from the file, however it was made.
+
+      EXAMPLES
+        ckpt inspect run.pt
+        ckpt inspect run.h5 --tensors --sort size
+        ckpt inspect run.h5 --filter '*.attn.*' --stats
+        ckpt inspect run.pt --values optimizer.param_groups.0
+        ckpt inspect run.h5 --json | jq '.sections[].path'
+      """)
+
+  @Argument(help: "The checkpoint.", completion: .file())
+  var file: String
+
+  @Flag(help: "Print JSON (schema ckpt.inspect/1).")
+  var json = false
+
+  @Flag(help: "Give every tensor a row of its own, the optimizers' too.")
+  var tensors = false
+
+  @Flag(help: "Add min, max, mean, std and the counts of nan, inf and zeros (reads all numbers).")
+  var stats = false
+
+  @Option(help: ArgumentHelp("Only tensors whose path or name fits; can be repeated.", valueName: "glob"))
+  var filter: [String] = []
+
+  @Option(help: "Order of the tensors: name, size (largest first) or file.")
+  var sort = Listing.Order.file
+
+  @Option(help: ArgumentHelp("Print the numbers or the sub-tree at a path.", valueName: "path"))
+  var values: String?
+
+  func validate() throws {
+    if values != nil, json { throw ValidationError("--values prints for people; --json lists all values already.") }
+  }
+
+  func run() throws {
+    try ckpt.run { () throws(CheckpointError) in
+      let start = try FileStart(file)
+      if HDF5Listing.recognises(start), !Format.all.contains(where: { $0.recognises(start) }) {
+        try Terminal.write(try foreign(start))
+      } else {
+        try inspect()
+      }
+      return Exit.yes
+    }
+  }
+
+  private func inspect() throws(CheckpointError) {
+    let format = try Format.input(file)
+    let opened: Format.Opened
+    do throws(CheckpointError) { opened = try format.read(file, Format.ReadOptions()) } catch { throw error.inFile(file) }
+    let root = opened.checkpoint.root
+    let terminal = Terminal.output
+    if let values {
+      var view = ValuesView(terminal)
+      do throws(CheckpointError) { return try Terminal.write(try view.text(of: values, in: root)) } catch {
+        throw error.inFile(file)
+      }
+    }
+    let facts = FileFacts(file, format, opened)
+    let listing = try Listing(root)
+    let rows = listing.rows(matching: filter.map { Glob($0) }, order: sort)
+    let statistics = stats ? try self.statistics(listing, rows) : nil
+    if json {
+      var report = InspectJSON()
+      report.hasStatistics = stats
+      report.statistics = statistics ?? [:]
+      return try Terminal.write(report.report(facts, listing, rows: rows))
+    }
+    var view = InspectView(facts, root, listing, terminal)
+    view.order = sort
+    let isTable = tensors || stats || !filter.isEmpty
+    try Terminal.write(isTable ? view.table(rows, statistics: statistics) : view.overview())
+  }
+
+  private func statistics(_ listing: Listing, _ rows: [Int]) throws(CheckpointError) -> [Int: Statistics?] {
+    let all = try parallelMap(count: rows.count) { (index) throws(CheckpointError) -> Statistics? in
+      let row = listing.tensors[rows[index]]
+      do throws(CheckpointError) { return try Statistics(row.tensor) } catch { throw error.at(row.path).inFile(file) }
+    }
+    return Dictionary(zip(rows, all), uniquingKeysWith: { first, _ in first })
+  }
+
+  private func foreign(_ start: FileStart) throws(CheckpointError) -> [UInt8] {
+    if values != nil {
+      throw CheckpointError(
+        .unsupported, "an HDF5 file of another program; its numbers are not shown", file: file,
+        advice: "h5dump shows them.")
+    }
+    let listing = try HDF5Listing(file)
+    let facts = FileFacts(
+      path: file, bytes: start.size, id: "hdf5", name: "HDF5 file", warnings: listing.warnings)
+    let view = HDF5View(listing: listing, file: facts)
+    return json ? view.json() : view.text(Terminal.output)
+  }
+}
+
+extension Listing.Order: ExpressibleByArgument {}
+
+extension FileFacts {
+  init(_ path: String, _ format: Format, _ opened: Format.Opened) {
+    self.init(
+      path: path, bytes: opened.bytes, id: format.id, name: format.name, version: opened.version,
+      producer: opened.producer, digest: opened.checkpoint.recordedDigest, warnings: opened.checkpoint.warnings)
+  }
+}
