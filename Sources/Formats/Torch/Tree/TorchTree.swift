@@ -32,7 +32,7 @@ struct TorchTree {
     self.bytes = bytes
     self.storages = storages
     known = pickle.globals.map { KnownGlobal($0) }
-    budget = 1_000_000 + 4 * pickle.opcodes
+    budget = 250_000 + 4 * pickle.opcodes
     isOpen = Array(repeating: false, count: pickle.nodes.count)
   }
 
@@ -128,7 +128,7 @@ struct TorchTree {
     let total = lists.reduce(0) { $0 + $1.count / 2 }
     var entries: [Dict.Entry] = []
     entries.reserveCapacity(total)
-    var places: [Key: Int] = [:]
+    var places: [NameKey: Int] = [:]
     let isLarge = total > 8
     if isLarge { places.reserveCapacity(total) }
     for list in lists {
@@ -138,11 +138,11 @@ struct TorchTree {
         }
         let value: Value
         do throws(CheckpointError) { value = try self.value(list[index + 1]) } catch { throw error.at(Self.text(key)) }
-        let place = isLarge ? places[key] : entries.firstIndex { $0.key == key }
+        let place = isLarge ? places[NameKey(key)] : entries.firstIndex { $0.key == key }
         if let place {
           entries[place].value = value
         } else {
-          if isLarge { places[key] = entries.count }
+          if isLarge { places[NameKey(key)] = entries.count }
           entries.append(Dict.Entry(key, value))
         }
       }
