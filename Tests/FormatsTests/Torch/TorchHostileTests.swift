@@ -69,6 +69,30 @@ import Testing
     try touchAll(TorchZip.read(file.path, options: .init(verifyChecksums: false)).root)
   }
 
+  @Test func lostZerosAreToldFromFlippedBits() throws {
+    var pickle: [UInt8] = [0x80, 2]
+    pickle += Array("ctorch._utils\n_rebuild_tensor_v2\n((X".utf8) + [7, 0, 0, 0] + Array("storagectorch\nFloatStorage\n".utf8)
+    pickle += Array("X".utf8) + [1, 0, 0, 0] + Array("0X".utf8) + [3, 0, 0, 0] + Array("cpuK".utf8) + [2] + Array("tQK".utf8)
+    pickle += [0] + Array("K".utf8) + [2, 0x85] + Array("K".utf8) + [1, 0x85, 0x89]
+    pickle += Array("ccollections\nOrderedDict\n)RtR.".utf8)
+    var bytes = TorchArchiveBuilder.archive(pickle: pickle, storages: [[1, 2, 3, 4, 5, 6, 7, 8]])
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: [1, 2, 3, 4, 5, 6, 7, 8]) })
+    for index in 0..<8 { bytes[place + index] = 0 }
+    let file = try ScratchFile("zeros.pt", bytes)
+    let error = #expect(throws: CheckpointError.self) { try touchAll(TorchZip.read(file.path).root) }
+    #expect(error?.message.contains("skip_data") == true)
+  }
+
+  /// One string of a megabyte, used 10 000 times.
+  @Test func repeatedLargeStringsAreRefused() throws {
+    var pickle: [UInt8] = [0x80, 4] + Array("(B".utf8) + [0, 0, 16, 0] + Array(repeating: 1, count: 1 << 20) + Array("q".utf8) + [0]
+    for _ in 0..<100_000 { pickle += [UInt8(ascii: "h"), 0] }
+    pickle += Array("t.".utf8)
+    let file = try ScratchFile("strings.pt", TorchArchiveBuilder.archive(pickle: pickle))
+    let error = #expect(throws: CheckpointError.self) { try TorchZip.read(file.path) }
+    #expect(error?.message.contains("over and over") == true)
+  }
+
   /// Secondary threads have 512 KB on Apple's systems; without optimisation frames are several times as large.
   @Test(arguments: ["lists", "dicts", "objects"])
   func theDeepestTreeFitsASmallStack(_ kind: String) throws {
