@@ -54,7 +54,8 @@ import Testing
 
   @Test func aFlippedByteOfAStorageIsFoundByItsRecord() throws {
     var bytes = try fileBytes(torchFixture("state_dict"))
-    guard case .dict(let root) = try readFixture("state_dict").root, case .tensor(let tensor) = root.entries[0].value else {
+    guard case .dict(let root) = try readFixture("state_dict").root, case .tensor(let tensor) = root.entries[0].value
+    else {
       return #expect(Bool(false))
     }
     var content: [UInt8] = []
@@ -71,8 +72,10 @@ import Testing
 
   @Test func lostZerosAreToldFromFlippedBits() throws {
     var pickle: [UInt8] = [0x80, 2]
-    pickle += Array("ctorch._utils\n_rebuild_tensor_v2\n((X".utf8) + [7, 0, 0, 0] + Array("storagectorch\nFloatStorage\n".utf8)
-    pickle += Array("X".utf8) + [1, 0, 0, 0] + Array("0X".utf8) + [3, 0, 0, 0] + Array("cpuK".utf8) + [2] + Array("tQK".utf8)
+    pickle +=
+      Array("ctorch._utils\n_rebuild_tensor_v2\n((X".utf8) + [7, 0, 0, 0] + Array("storagectorch\nFloatStorage\n".utf8)
+    pickle +=
+      Array("X".utf8) + [1, 0, 0, 0] + Array("0X".utf8) + [3, 0, 0, 0] + Array("cpuK".utf8) + [2] + Array("tQK".utf8)
     pickle += [0] + Array("K".utf8) + [2, 0x85] + Array("K".utf8) + [1, 0x85, 0x89]
     pickle += Array("ccollections\nOrderedDict\n)RtR.".utf8)
     var bytes = TorchArchiveBuilder.archive(pickle: pickle, storages: [[1, 2, 3, 4, 5, 6, 7, 8]])
@@ -85,7 +88,8 @@ import Testing
 
   /// One string of a megabyte, used 10 000 times.
   @Test func repeatedLargeStringsAreRefused() throws {
-    var pickle: [UInt8] = [0x80, 4] + Array("(B".utf8) + [0, 0, 16, 0] + Array(repeating: 1, count: 1 << 20) + Array("q".utf8) + [0]
+    var pickle: [UInt8] =
+      [0x80, 4] + Array("(B".utf8) + [0, 0, 16, 0] + Array(repeating: 1, count: 1 << 20) + Array("q".utf8) + [0]
     for _ in 0..<100_000 { pickle += [UInt8(ascii: "h"), 0] }
     pickle += Array("t.".utf8)
     let file = try ScratchFile("strings.pt", TorchArchiveBuilder.archive(pickle: pickle))
@@ -152,15 +156,17 @@ private func onSmallStack(_ body: @escaping @Sendable () -> Void) throws {
     var thread = pthread_t()
   #endif
   let box = Unmanaged.passRetained(Box(body))
-  let status = pthread_create(&thread, &attributes, { argument in
-    #if canImport(Darwin)
-      let pointer: UnsafeMutableRawPointer? = argument
-    #else
-      let pointer = argument
-    #endif
-    if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
-    return nil
-  }, box.toOpaque())
+  let status = pthread_create(
+    &thread, &attributes,
+    { argument in
+      #if canImport(Darwin)
+        let pointer: UnsafeMutableRawPointer? = argument
+      #else
+        let pointer = argument
+      #endif
+      if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
+      return nil
+    }, box.toOpaque())
   try #require(status == 0)
   #if canImport(Darwin)
     if let thread { pthread_join(thread, nil) }

@@ -48,18 +48,22 @@ import Testing
     #expect(fortran.shape == [2, 3])
     #expect(try fortran.elements(as: Int32.self) == [0, 1, 2, 3, 4, 5])
     guard case .sequence(_, let scalars) = root["numpy_scalars"] else { return #expect(Bool(false)) }
-    #expect(scalars.compactMap { Optional($0).record?["dtype"].text } == ["<f8", "<f4", "<f2", "<i8", "|u1", "|b1", "<f8"])
+    #expect(
+      scalars.compactMap { Optional($0).record?["dtype"].text } == ["<f8", "<f4", "<f2", "<i8", "|u1", "|b1", "<f8"])
     guard case .double(0.5) = Optional(scalars[2]).record?["value"] else { return #expect(Bool(false)) }
     guard case .int(-3) = Optional(scalars[3]).record?["value"] else { return #expect(Bool(false)) }
   }
 
   @Test func protocolsGiveOneTree() throws {
-    let trees = try ["protocol1", "protocol3", "protocol4", "protocol5"].map { try TorchDump.lines(readFixture($0).root) }
+    let trees = try ["protocol1", "protocol3", "protocol4", "protocol5"].map {
+      try TorchDump.lines(readFixture($0).root)
+    }
     for tree in trees.dropFirst() { #expect(tree == trees[0]) }
   }
 
   @Test func aContiguousStorageIsTheMappedFileItself() throws {
-    guard case .dict(let root) = try readFixture("state_dict").root, case .tensor(let tensor) = root.entries[0].value else {
+    guard case .dict(let root) = try readFixture("state_dict").root, case .tensor(let tensor) = root.entries[0].value
+    else {
       return #expect(Bool(false))
     }
     var first: UnsafeRawPointer?

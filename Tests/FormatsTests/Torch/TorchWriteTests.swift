@@ -39,7 +39,10 @@ import Testing
     guard case .sequence(.tuple, let point) = root["namedtuple"] else { return #expect(Bool(false)) }
     #expect(point.count == 2)
     guard case .tensor = root["numpy_arrays"].dict?["fortran"] else { return #expect(Bool(false)) }
-    #expect(warnings.contains { $0.hasPrefix("namespace.nested: an object of class argparse.Namespace was written as a dict") })
+    #expect(
+      warnings.contains {
+        $0.hasPrefix("namespace.nested: an object of class argparse.Namespace was written as a dict")
+      })
     #expect(warnings.contains { $0.hasPrefix("frozenset: ") })
   }
 
@@ -56,7 +59,8 @@ import Testing
     let weights = BufferSource(elements: [1, 2, 3, 4] as [Float])
     let tensor = Value.tensor(try Tensor(dtype: .float32, shape: [2, 2], source: weights))
     let file = try ScratchFile("tied.pt")
-    try TorchZip.write(.dict(Dict([Dict.Entry(.string("a"), tensor), Dict.Entry(.string("b"), tensor)])), to: file.path)
+    try TorchZip.write(
+      .dict(Dict([Dict.Entry(.string("a"), tensor), Dict.Entry(.string("b"), tensor)])), to: file.path)
     let text = String(decoding: try fileBytes(file.path), as: UTF8.self)
     #expect(text.contains("data/0"))
     #expect(!text.contains("data/1"))
@@ -87,7 +91,8 @@ import Testing
   }
 
   @Test func aStepThatFloat32CannotCountIsWarnedOf() throws {
-    let step = Value.tensor(try Tensor(dtype: .float32, shape: [], source: BufferSource(elements: [16_777_216 as Float])))
+    let step = Value.tensor(
+      try Tensor(dtype: .float32, shape: [], source: BufferSource(elements: [16_777_216 as Float])))
     let file = try ScratchFile("step.pt")
     let warnings = try TorchZip.write(.dict(Dict([Dict.Entry(.string("step"), step)])), to: file.path)
     #expect(warnings.count == 1)
@@ -102,7 +107,8 @@ import Testing
 
   @Test func aDamagedSourceLeavesNoFile() throws {
     var bytes = try fileBytes(torchFixture("state_dict"))
-    guard case .dict(let root) = try readFixture("state_dict").root, case .tensor(let tensor) = root.entries[0].value else {
+    guard case .dict(let root) = try readFixture("state_dict").root, case .tensor(let tensor) = root.entries[0].value
+    else {
       return #expect(Bool(false))
     }
     var content: [UInt8] = []
@@ -121,7 +127,8 @@ import Testing
     var entries: [Dict.Entry] = []
     for index in 0..<10_000 {
       let own = index % 2 == 0 ? source : BufferSource(elements: [Float(index)] + [0, 0, 0])
-      entries.append(Dict.Entry(.string("layer.\(index).weight"), .tensor(try Tensor(dtype: .float32, shape: [4], source: own))))
+      entries.append(
+        Dict.Entry(.string("layer.\(index).weight"), .tensor(try Tensor(dtype: .float32, shape: [4], source: own))))
     }
     let file = try ScratchFile("many.pt")
     try TorchZip.write(.dict(Dict(entries, kind: .ordered)), to: file.path)

@@ -56,7 +56,8 @@ struct TorchStorages {
     if known >= 0 {
       guard storages[known].type == type, storages[known].numel == numel else {
         throw CheckpointError(
-          .damaged, "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[known].numel) x "
+          .damaged,
+          "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[known].numel) x "
             + "\(storages[known].type.dtype.rawValue) elsewhere")
       }
       return known
@@ -91,7 +92,8 @@ struct TorchStorages {
     let count = elementCount(of: shape) ?? 0
     guard count == 0 || last < base.byteCount / itemSize else {
       throw CheckpointError(
-        .damaged, "size \(shape), stride \(strides), offset \(offset): the last element is number \(last) of a storage "
+        .damaged,
+        "size \(shape), stride \(strides), offset \(offset): the last element is number \(last) of a storage "
           + "of \(base.byteCount / itemSize)")
     }
     let (byteCount, overflow) = count.multipliedReportingOverflow(by: itemSize)

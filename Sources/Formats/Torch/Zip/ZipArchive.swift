@@ -36,4 +36,3 @@ struct ZipArchive: Sendable {
   /// The place in `entries` of the record `data/<key>`.
   func storageIndex(_ key: String) -> Int? { index.place(ofStorage: key) }
 }
-
