@@ -109,7 +109,9 @@ static inline ckpt_minor ckpt_classify_minor(hid_t code) {
   if (code == H5E_TRUNCATED) return CKPT_MINOR_TRUNCATED;
   if (code == H5E_EXISTS || code == H5E_ALREADYEXISTS || code == H5E_FILEEXISTS) return CKPT_MINOR_EXISTS;
   if (code == H5E_UNSUPPORTED || code == H5E_NOFILTER) return CKPT_MINOR_UNSUPPORTED;
-  if (code == H5E_READERROR || code == H5E_WRITEERROR || code == H5E_SEEKERROR) return CKPT_MINOR_INPUT_OUTPUT;
+  if (code == H5E_WRITEERROR || code == H5E_SEEKERROR) return CKPT_MINOR_INPUT_OUTPUT;
+  // A checksum that does not match is a "read error" too; a real one has the system's number in its message.
+  if (code == H5E_READERROR) return CKPT_MINOR_DAMAGED;
   if (code == H5E_CANTLOAD || code == H5E_CANTDECODE || code == H5E_VERSION || code == H5E_OVERFLOW ||
       code == H5E_CANTUNSERIALIZE || code == H5E_BADMESG || code == H5E_CANTFILTER)
     return CKPT_MINOR_DAMAGED;

@@ -119,10 +119,9 @@ import Testing
     bytes[35268] = 1
     bytes[35712] = 51
     try writeFile(scratch.path(), bytes)
-    for _ in 0..<50 {
-      let error = try #require(throws: HDF5Error.self) { try withRoot(scratch.path()) { _ = try $0.links() } }
-      #expect(error.kind == .damaged)
-    }
+    let error = try #require(throws: HDF5Error.self) { try withRoot(scratch.path()) { _ = try $0.links() } }
+    #expect(error.kind == .damaged)
+    #expect(error.reason.contains("checksum"), "\(error)")
   }
 
   /// libhdf5 1.10 trusts the length in the reference, and writes over the end of its buffer for a wrong one.
