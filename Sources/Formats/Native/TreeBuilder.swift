@@ -26,6 +26,9 @@ struct TreeBuilder {
     names = OptimizerNames(root)
   }
 
+  /// About how many bytes the headers of the tensors' datasets take.
+  var expectedMetadata: Int { table.tensors.count * 512 }
+
   /// The manifest's entries, with the digests of the jobs' results where there are some already.
   func entries(_ results: [WrittenJob], _ algorithm: Digest.Algorithm) -> [Manifest.Entry] {
     listed.map { entry, job in
