@@ -19,7 +19,7 @@ let settings: [SwiftSetting] = [
   let deflate: Target = .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])])
 #else
   let hdf5: Target = .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.brew(["hdf5"])])
-  let hdf5Link: [LinkerSetting] = [.linkedLibrary("hdf5")]
+  let hdf5Link: [LinkerSetting] = [.linkedLibrary("hdf5"), .linkedLibrary("z")]
   let deflateLink: [LinkerSetting] = [.linkedLibrary("deflate")]
   let deflate: Target = .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.brew(["libdeflate"])])
 #endif
@@ -54,10 +54,14 @@ let package = Package(
         "Checkpoint", "CheckpointFormats", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    .executableTarget(
+      name: "ckpt-bench", dependencies: ["Checkpoint", "CheckpointFormats"], path: "Benchmarks/ckpt-bench",
+      swiftSettings: settings),
     .testTarget(name: "HDF5Tests", dependencies: ["HDF5"], swiftSettings: settings),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: settings),
     .testTarget(
       name: "FormatsTests", dependencies: ["CheckpointFormats", "Checkpoint", "HDF5"], swiftSettings: settings),
-    .testTarget(name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "ckpt"], swiftSettings: settings),
+    .testTarget(
+      name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "ckpt"], swiftSettings: settings),
   ]
 )

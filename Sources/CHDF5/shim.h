@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <zlib.h>
 
 #define CKPT_VERSION_GE(a, b, c)                                                                     \
   ((H5_VERS_MAJOR > (a)) || (H5_VERS_MAJOR == (a) && H5_VERS_MINOR > (b)) ||                         \
@@ -108,11 +109,75 @@ static inline ckpt_minor ckpt_classify_minor(hid_t code) {
   if (code == H5E_TRUNCATED) return CKPT_MINOR_TRUNCATED;
   if (code == H5E_EXISTS || code == H5E_ALREADYEXISTS || code == H5E_FILEEXISTS) return CKPT_MINOR_EXISTS;
   if (code == H5E_UNSUPPORTED || code == H5E_NOFILTER) return CKPT_MINOR_UNSUPPORTED;
-  if (code == H5E_READERROR || code == H5E_WRITEERROR || code == H5E_SEEKERROR) return CKPT_MINOR_INPUT_OUTPUT;
+  if (code == H5E_WRITEERROR || code == H5E_SEEKERROR) return CKPT_MINOR_INPUT_OUTPUT;
+  // A checksum that does not match is a "read error" too; a real one has the system's number in its message.
+  if (code == H5E_READERROR) return CKPT_MINOR_DAMAGED;
   if (code == H5E_CANTLOAD || code == H5E_CANTDECODE || code == H5E_VERSION || code == H5E_OVERFLOW ||
       code == H5E_CANTUNSERIALIZE || code == H5E_BADMESG || code == H5E_CANTFILTER)
     return CKPT_MINOR_DAMAGED;
   return CKPT_MINOR_OTHER;
+}
+
+// MARK: Variable-length text
+
+/// Bytes of a reference into the file's heap: length (4), address (8), index (4), little-endian.
+#define CKPT_REFERENCE_BYTES 16
+
+/// A conversion of variable-length text to 16 opaque bytes that leaves the stored reference as it is.
+///
+/// Needed because libhdf5 1.10 trusts the length in the reference: a heap object that is longer is copied over the
+/// end of its buffer. With the bare reference the text can be read with the checks that are missing there.
+static inline herr_t ckpt_keep_reference(
+    hid_t source, hid_t target, H5T_cdata_t *data, size_t count, size_t stride, size_t background_stride, void *buffer,
+    void *background, hid_t list) {
+  (void)count, (void)stride, (void)background_stride, (void)buffer, (void)background, (void)list;
+  if (data->command != H5T_CONV_INIT) return 0;
+  data->need_bkg = H5T_BKG_NO;
+  return H5Tis_variable_str(source) > 0 && H5Tget_size(source) == CKPT_REFERENCE_BYTES &&
+                 H5Tget_size(target) == CKPT_REFERENCE_BYTES
+             ? 0
+             : -1;
+}
+
+/// The opaque type that stands for such a reference, with the conversion to it. To be made once.
+static inline hid_t ckpt_make_reference_type(void) {
+  hid_t text = H5Tcopy(H5T_C_S1);
+  hid_t reference = H5Tcreate(H5T_OPAQUE, CKPT_REFERENCE_BYTES);
+  herr_t status = -1;
+  if (text >= 0 && reference >= 0 && H5Tset_size(text, H5T_VARIABLE) >= 0 &&
+      H5Tset_tag(reference, "ckpt heap reference") >= 0)
+    status = H5Tregister(H5T_PERS_SOFT, "ckpt heap reference", text, reference, ckpt_keep_reference);
+  H5Tclose(text);
+  return status >= 0 ? reference : -1;
+}
+
+/// The descriptor of an open file, or -1.
+static inline int ckpt_descriptor(hid_t file) {
+  void *handle = NULL;
+  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle) return -1;
+  return *(int *)handle;
+}
+
+// MARK: Chunks
+
+/// Reads a chunk as it is stored. `bytes` is the room for it.
+static inline herr_t ckpt_read_chunk(
+    hid_t dataset, const hsize_t *offset, uint32_t *skipped_filters, void *buffer, size_t bytes) {
+#ifdef H5Dread_chunk  // A macro since HDF5 2.0, which takes the size along.
+  size_t room = bytes;
+  if (H5Dread_chunk2(dataset, H5P_DEFAULT, offset, skipped_filters, buffer, &room) < 0) return -1;
+  return room <= bytes ? 0 : -1;
+#else
+  (void)bytes;
+  return H5Dread_chunk(dataset, H5P_DEFAULT, offset, skipped_filters, buffer);
+#endif
+}
+
+/// Inflates a whole zlib stream. Returns the number of bytes, or -1 when it is damaged or does not fit.
+static inline int64_t ckpt_inflate(const void *source, size_t source_bytes, void *target, size_t target_bytes) {
+  uLongf count = target_bytes;
+  int status = uncompress((Bytef *)target, &count, (const Bytef *)source, source_bytes);
+  return status == Z_OK ? (int64_t)count : -1;
 }
 
 // MARK: Links and objects
@@ -120,6 +185,7 @@ static inline ckpt_minor ckpt_classify_minor(hid_t code) {
 typedef struct {
   const char *name;
   int type;          // H5L_type_t
+  int64_t order;     // of creation, where the group keeps it
   uint64_t address;  // of the object, for hard links
   size_t value_size; // of the stored target, for all others
 } ckpt_link;
@@ -173,6 +239,7 @@ static inline herr_t ckpt_object_address(hid_t id, const H5O_info_t *info, uint6
 static inline herr_t ckpt_link_from(hid_t group, const char *name, const ckpt_raw_link_info *info, ckpt_link *link) {
   link->name = name;
   link->type = info->type;
+  link->order = info->corder;
   link->address = 0;
   link->value_size = 0;
   if (info->type == H5L_TYPE_HARD) return ckpt_link_address(group, info, &link->address);
@@ -188,15 +255,18 @@ static inline herr_t ckpt_link_callback(hid_t group, const char *name, const ckp
   return iteration->visit(&link, iteration->context);
 }
 
-/// Visits each link of `group`, in order of creation or of name.
+/// Visits each link of `group`, in the order of the index.
+///
+/// Never in a sorted order: for that libhdf5 makes a table of the claimed number of links, and frees entries that it
+/// has not set when the index turns out to be damaged.
 static inline herr_t ckpt_iterate_links(hid_t group, int by_creation, ckpt_link_visitor visit, void *context) {
   ckpt_link_iteration iteration = {visit, context, group};
   hsize_t position = 0;
   H5_index_t index = by_creation ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
 #if CKPT_VERSION_GE(1, 12, 0)
-  return H5Literate2(group, index, H5_ITER_INC, &position, ckpt_link_callback, &iteration);
+  return H5Literate2(group, index, H5_ITER_NATIVE, &position, ckpt_link_callback, &iteration);
 #else
-  return H5Literate(group, index, H5_ITER_INC, &position, ckpt_link_callback, &iteration);
+  return H5Literate(group, index, H5_ITER_NATIVE, &position, ckpt_link_callback, &iteration);
 #endif
 }
 

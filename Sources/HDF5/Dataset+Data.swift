@@ -62,7 +62,7 @@ extension Call {
     return bytes
   }
 
-  fileprivate func withStoredType(_ dataset: hid_t, _ body: (hid_t) throws(HDF5Error) -> Void) throws(HDF5Error) {
+  func withStoredType(_ dataset: hid_t, _ body: (hid_t) throws(HDF5Error) -> Void) throws(HDF5Error) {
     let type = try id(H5Dget_type(dataset))
     defer { H5Tclose(type) }
     // Such an element is a pointer in memory, which raw bytes are not.
@@ -88,6 +88,7 @@ extension Call {
 
   /// Refuses what would read other files, run exotic decoders, or contradicts itself.
   fileprivate func checkReadable(_ dataset: hid_t, _ type: Datatype, _ shape: Shape) throws(HDF5Error) {
+    try withStoredType(dataset) { _ in }
     try withCreationList(dataset) { (list) throws(HDF5Error) in
       let layout = try self.layout(list)
       guard layout != .virtual else { throw error(.unsupported, "a virtual dataset takes its data from elsewhere") }
@@ -110,6 +111,10 @@ extension Call {
   fileprivate func read(
     _ dataset: hid_t, _ shape: Shape, _ slab: Slab, into base: UnsafeMutableRawPointer
   ) throws(HDF5Error) {
+    if let reader = try chunkReader(dataset, shape) {
+      try reader.read(slab, into: base)
+      return
+    }
     try withStoredType(dataset) { (type) throws(HDF5Error) in
       guard case .simple(let dimensions) = shape, slab.count != dimensions else {
         try check(H5Dread(dataset, type, ckpt_all(), ckpt_all(), ckpt_default(), base))

@@ -77,17 +77,23 @@ extension Call {
   }
 
   func filters(_ list: hid_t) throws(HDF5Error) -> [Dataset.Filter] {
+    try pipeline(list).map(\.filter)
+  }
+
+  /// The filters, each with its first parameter: for shuffle, the size of an element.
+  func pipeline(_ list: hid_t) throws(HDF5Error) -> [(filter: Dataset.Filter, parameter: Int)] {
     let count = H5Pget_nfilters(list)
     guard count >= 0 else { throw failure() }
-    var filters: [Dataset.Filter] = []
+    var filters: [(Dataset.Filter, Int)] = []
     for index in 0..<count {
       var flags: UInt32 = 0
-      var valueCount = 0
+      var valueCount = 1
+      var value: UInt32 = 0
       var name = [CChar](repeating: 0, count: 257)
-      let filter = H5Pget_filter2(list, UInt32(index), &flags, &valueCount, nil, 256, &name, nil)
+      let filter = H5Pget_filter2(list, UInt32(index), &flags, &valueCount, &value, 256, &name, nil)
       guard filter >= 0 else { throw failure() }
       let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-      filters.append(Dataset.Filter(id: Int(filter), name: String(decoding: bytes, as: UTF8.self)))
+      filters.append((Dataset.Filter(id: Int(filter), name: String(decoding: bytes, as: UTF8.self)), Int(value)))
     }
     return filters
   }

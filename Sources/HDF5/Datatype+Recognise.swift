@@ -84,7 +84,8 @@ extension Call {
 
   private func compound(_ type: hid_t, _ bytes: Int) -> Datatype {
     let count = H5Tget_nmembers(type)
-    if count == 2, let real = floatMember(type, 0, "r", at: 0), let imaginary = floatMember(type, 1, "i", at: bytes / 2),
+    if count == 2, let real = floatMember(type, 0, "r", at: 0),
+      let imaginary = floatMember(type, 1, "i", at: bytes / 2),
       real == imaginary, 2 * real.bytes == bytes
     {
       return .complex(real)

@@ -68,7 +68,8 @@ extension Call {
 
   fileprivate func chunkedList(_ chunks: [Int], _ deflateLevel: Int?, _ shuffle: Bool) throws(HDF5Error) -> hid_t {
     let list = try id(H5Pcreate(ckpt_class_dataset_create()))
-    var done = PropertyLists.setObjectProfile(list)
+    var done =
+      PropertyLists.setObjectProfile(list)
       && H5Pset_chunk(list, Int32(chunks.count), chunks.map { hsize_t($0) }) >= 0
       && H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) >= 0
     if shuffle { done = done && H5Pset_shuffle(list) >= 0 }

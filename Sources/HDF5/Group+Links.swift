@@ -22,6 +22,18 @@ extension Group {
     }
   }
 
+  /// What the hard link `name` leads to.
+  ///
+  /// - Throws: `notFound`; what following a link of another kind throws.
+  public func object(_ name: String) throws(HDF5Error) -> ObjectInfo {
+    let child = try self.child(name, "look up object")
+    return try Library.locked(child, "look up object") { (call) throws(HDF5Error) in
+      var object = ckpt_object()
+      try call.check(ckpt_get_object(location.id, name, &object))
+      return ObjectInfo(object)
+    }
+  }
+
   /// Whether there is a link of that name; where it leads is not looked at.
   public func exists(_ name: String) throws(HDF5Error) -> Bool {
     let child = try self.child(name, "look up link")
@@ -64,6 +76,7 @@ private struct Entry {
   var name: String?
   var rawName: [UInt8]
   var type: H5L_type_t
+  var order: Int64
   var address: UInt64
   var valueSize: Int
 }
@@ -72,7 +85,9 @@ extension Call {
   fileprivate func linkCount(_ group: hid_t) throws(HDF5Error) -> Int {
     var info = H5G_info_t()
     try check(H5Gget_info(group, &info))
-    guard let count = Int(exactly: info.nlinks) else { throw error(.damaged, "a count of \(info.nlinks) links cannot be") }
+    guard let count = Int(exactly: info.nlinks) else {
+      throw error(.damaged, "a count of \(info.nlinks) links cannot be")
+    }
     return count
   }
 
@@ -85,6 +100,11 @@ extension Call {
       ckpt_iterate_links(group, byCreation ? 1 : 0, appendEntry, pointer)
     }
     try check(status)
+    if byCreation {
+      entries.sort { $0.order < $1.order }
+    } else {
+      entries.sort { ($0.name ?? "") < ($1.name ?? "") }
+    }
     return entries
   }
 
@@ -153,7 +173,8 @@ private let appendEntry: ckpt_link_visitor = { link, context in
   let raw = text == nil ? Array(UnsafeRawBufferPointer(start: name, count: strlen(name))) : []
   context.assumingMemoryBound(to: [Entry].self).pointee.append(
     Entry(
-      name: text, rawName: raw, type: H5L_type_t(Int32(link.pointee.type)), address: link.pointee.address,
+      name: text, rawName: raw, type: H5L_type_t(Int32(link.pointee.type)), order: link.pointee.order,
+      address: link.pointee.address,
       valueSize: link.pointee.value_size))
   return 0
 }

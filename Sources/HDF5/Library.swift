@@ -73,6 +73,8 @@ struct PropertyLists: Sendable {
   let group: Int64
   /// Contiguous, allocated at once, never filled.
   let contiguous: Int64
+  /// The type that a reference to variable-length text is read as.
+  let reference: Int64
 
   fileprivate static func start(_ location: Location, _ operation: String) throws(HDF5Error) -> PropertyLists {
     guard ckpt_start() >= 0 else { throw location.error(.other, operation, "the HDF5 library did not start") }
@@ -82,14 +84,17 @@ struct PropertyLists: Sendable {
     let attribute = H5Pcreate(ckpt_class_attribute_create())
     let group = H5Pcreate(ckpt_class_group_create())
     let contiguous = H5Pcreate(ckpt_class_dataset_create())
+    let reference = ckpt_make_reference_type()
     guard
+      reference >= 0,
       H5Pset_char_encoding(link, H5T_CSET_UTF8) >= 0, H5Pset_char_encoding(attribute, H5T_CSET_UTF8) >= 0,
       setGroupOrder(group), setObjectProfile(group), setObjectProfile(contiguous), setEarlyUnfilled(contiguous)
     else {
       let stack = ErrorStack.take()
       throw location.error(.other, operation, stack.reason)
     }
-    return PropertyLists(link: link, attribute: attribute, group: group, contiguous: contiguous)
+    return PropertyLists(
+      link: link, attribute: attribute, group: group, contiguous: contiguous, reference: reference)
   }
 
   /// Links and attributes remember the order of their creation.

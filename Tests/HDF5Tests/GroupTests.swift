@@ -58,7 +58,8 @@ import Testing
     #expect(try failure { () throws(HDF5Error) in try root.createHardLink("g", to: "/g") }.kind == .exists)
   }
 
-  @Test(arguments: ["", ".", "/", "a/b", "/a", "a/", "a\0b"]) func namesThatAreNotOneLinkAreRefused(_ name: String) throws {
+  @Test(arguments: ["", ".", "/", "a/b", "/a", "a/", "a\0b"])
+  func namesThatAreNotOneLinkAreRefused(_ name: String) throws {
     let scratch = try Scratch()
     let file = try File.create(scratch.path())
     let root = try file.root()

@@ -84,3 +84,29 @@ extension Dataset {
     try values.withUnsafeBytes { bytes in Result { () throws(HDF5Error) in try write(bytes) } }.get()
   }
 }
+
+/// Runs `body` on a thread that has not called anything before, and waits for it.
+func onFreshThread(_ body: @escaping () -> Void) {
+  final class Box {
+    let body: () -> Void
+    init(_ body: @escaping () -> Void) { self.body = body }
+  }
+  let context = Unmanaged.passRetained(Box(body)).toOpaque()
+  #if canImport(Darwin)
+    var thread: pthread_t?
+    pthread_create(
+      &thread, nil,
+      {
+        Unmanaged<Box>.fromOpaque($0).takeRetainedValue().body(); return nil
+      }, context)
+    if let thread { pthread_join(thread, nil) }
+  #else
+    var thread = pthread_t()
+    let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
+      if let context { Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body() }
+      return nil
+    }
+    pthread_create(&thread, nil, main, context)
+    pthread_join(thread, nil)
+  #endif
+}

@@ -4,6 +4,7 @@
 public struct JSONWriter: Sendable {
   public private(set) var bytes: [UInt8] = []
   private var needsComma = false
+  private var breaksLine: Int?
 
   public init() {}
 
@@ -54,19 +55,20 @@ public struct JSONWriter: Sendable {
     needsComma = true
   }
 
-  /// A line break and indentation where a person may look at the text.
-  public mutating func newline(indent: Int = 0) {
-    if needsComma {
-      bytes.append(0x2C)
-      needsComma = false
-    }
-    bytes.append(0x0A)
-    for _ in 0..<indent { bytes.append(0x20) }
-  }
+  /// Before what comes next, begins a line with `indent` spaces, where a person may look at the text.
+  public mutating func newline(indent: Int = 0) { breaksLine = indent }
 
   private mutating func comma() {
     if needsComma { bytes.append(0x2C) }
     needsComma = false
+    breakLine()
+  }
+
+  private mutating func breakLine() {
+    guard let indent = breaksLine else { return }
+    bytes.append(0x0A)
+    bytes.append(contentsOf: repeatElement(0x20, count: indent))
+    breaksLine = nil
   }
 
   private mutating func open(_ bracket: UInt8) {
@@ -75,6 +77,7 @@ public struct JSONWriter: Sendable {
   }
 
   private mutating func close(_ bracket: UInt8) {
+    breakLine()
     bytes.append(bracket)
     needsComma = true
   }

@@ -30,7 +30,7 @@ struct OptimizerForm {
     }
   }
 
-  struct Group {
+  struct Members {
     /// All keys in order, `params` among them.
     var values: [(name: String, value: Value)]
     /// Positions of the group's members.
@@ -50,7 +50,7 @@ struct OptimizerForm {
   /// By position; -1 where there is none.
   var steps: [Int64]
   var stepType: StepType?
-  var groups: [Group]
+  var groups: [Members]
   /// Whether `state` comes before `param_groups`, as PyTorch has it.
   var stateFirst: Bool
 }
@@ -87,7 +87,7 @@ extension OptimizerForm {
     for entry in state.entries { try add(entry, positions: positions, tied: tied) }
   }
 
-  private static func group(_ value: Value, keys: inout [Key]) throws(DoesNotFit) -> Group {
+  private static func group(_ value: Value, keys: inout [Key]) throws(DoesNotFit) -> Members {
     guard case .dict(let dict) = value, dict.kind == .plain, dict.attributes.isEmpty,
       case .sequence(.list, let params)? = dict["params"]
     else { throw DoesNotFit(why: "a group is no plain dict with a list of `params`") }
@@ -103,7 +103,7 @@ extension OptimizerForm {
       guard let key = Key(param) else { throw DoesNotFit(why: "a group's `params` hold more than numbers or names") }
       keys.append(key)
     }
-    return Group(values: values, members: Array(first..<keys.count))
+    return Members(values: values, members: Array(first..<keys.count))
   }
 
   private static func positions(_ keys: [Key]) throws(DoesNotFit) -> [Key: Int] {
@@ -214,7 +214,7 @@ extension OptimizerForm {
     return Dict(stateFirst ? [state, groups] : [groups, state])
   }
 
-  private func group(_ keys: [Key], _ group: Group) -> Value {
+  private func group(_ keys: [Key], _ group: Members) -> Value {
     let members = Value.sequence(.list, group.members.map { keys[$0].value })
     return .dict(
       Dict(group.values.map { Dict.Entry(.string($0.name), $0.name == "params" ? members : $0.value) }))

@@ -109,6 +109,13 @@ extension CheckpointError {
   }
 }
 
+extension File {
+  /// `close` with our error: a noncopyable file cannot be consumed inside a closure.
+  consuming func closeChecked() throws(CheckpointError) {
+    do throws(HDF5Error) { try close() } catch { throw CheckpointError(error) }
+  }
+}
+
 /// Runs HDF5 calls and turns their error into ours.
 func hdf5<T: ~Copyable>(_ body: () throws(HDF5Error) -> T) throws(CheckpointError) -> T {
   do throws(HDF5Error) { return try body() } catch { throw CheckpointError(error) }

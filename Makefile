@@ -1,0 +1,77 @@
+# make demo    convert a real checkpoint to HDF5 and back, and look at it on the way (no Python)
+# make test    everything CI runs: lint, Swift tests, and the tests against torch, h5py and numpy
+# make bench   speed against cp, torch, safetensors and h5py on the same bytes
+# make install PREFIX=/usr/local   the command and its shell completions
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+CKPT := .build/release/ckpt
+DEMO := .build/demo
+BENCH_ARGS ?=
+SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
+
+ifeq ($(shell uname -s),Linux)
+  BUILD_FLAGS := -c release --static-swift-stdlib
+  PACKAGES := libhdf5-dev libdeflate-dev libxxhash-dev hdf5-tools
+else
+  BUILD_FLAGS := -c release
+  PACKAGES := hdf5 libdeflate xxhash
+endif
+
+.PHONY: build demo test lint format unit peers bench fixtures install setup venv clean
+.NOTPARALLEL:
+
+build: setup
+	swift build $(BUILD_FLAGS) --product ckpt
+
+demo: build
+	rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(CKPT) convert fixtures/torch/transformer_adamw.pt $(DEMO)/run.h5
+	$(CKPT) inspect $(DEMO)/run.h5
+	$(CKPT) verify $(DEMO)/run.h5
+	h5ls -r $(DEMO)/run.h5 | head -n 24
+	$(CKPT) convert $(DEMO)/run.h5 $(DEMO)/back.pt
+	$(CKPT) verify $(DEMO)/back.pt
+	$(CKPT) diff $(DEMO)/run.h5 $(DEMO)/back.pt
+	$(CKPT) convert $(DEMO)/back.pt $(DEMO)/back.h5
+	@for file in run.h5 back.h5; do \
+	  echo "$$file  $$($(CKPT) inspect --json $(DEMO)/$$file | grep -o '"content_digest" *: *"[^"]*"')"; done
+
+test: lint unit build peers
+
+lint:
+	swift format lint --strict --recursive $(SWIFT_SOURCES)
+
+format:
+	swift format --in-place --recursive $(SWIFT_SOURCES)
+
+unit: setup
+	swift test
+
+peers: venv
+	CKPT=$(CKPT) .venv/bin/python -m pytest Tests/Peers
+
+bench: build venv
+	swift build $(BUILD_FLAGS) --product ckpt-bench
+	.venv/bin/python Benchmarks/run.py $(BENCH_ARGS)
+
+fixtures: venv
+	.venv/bin/python fixtures/make_torch_fixtures.py
+	.venv/bin/python fixtures/make_hostile.py
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(CKPT) $(DESTDIR)$(PREFIX)/bin/ckpt
+	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
+	$(CKPT) --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ckpt
+	$(CKPT) --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ckpt
+	$(CKPT) --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ckpt.fish
+
+setup:
+	@.ci/setup $(PACKAGES)
+
+venv: setup
+	@.ci/venv .venv
+
+clean:
+	rm -rf .build .venv

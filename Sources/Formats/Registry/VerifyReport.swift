@@ -1,0 +1,22 @@
+/// What `verify` found in one file.
+public struct VerifyReport: Sendable {
+  /// Something that is not as it should be, and where.
+  public struct Problem: Sendable {
+    /// A path in the file, a record, a byte offset.
+    public var place: String
+    public var what: String
+
+    public init(_ place: String, _ what: String) {
+      self.place = place
+      self.what = what
+    }
+  }
+
+  /// What was checked, in words.
+  public var checked: [String] = []
+  public var problems: [Problem] = []
+
+  public init() {}
+
+  public var isSound: Bool { problems.isEmpty }
+}

@@ -1,0 +1,190 @@
+import Checkpoint
+
+/// Turns a pickle into the checkpoint's tree.
+///
+/// Classes of PyTorch, Python and NumPy that hold data become what they are; any other class becomes a record that
+/// keeps all its parts, and a warning. Nothing is called.
+struct TorchTree {
+  /// How deep containers may nest. Each level costs stack here and in every reader of the tree.
+  static let depthLimit = 128
+
+  let bytes: UnsafeRawBufferPointer
+  let pickle: Pickle
+  let known: [KnownGlobal]
+  var storages: TorchStorages
+  var warnings: [String] = []
+  /// Values that may still be made: a memo entry that is used again and again is made again each time.
+  var budget: Int
+  /// NumPy arrays by node, so that one that is used twice stays one.
+  var arrays: [Int32: Value] = [:]
+  private var depth = 0
+  private var isOpen: [Bool]
+  private var warned: Set<String> = []
+
+  /// - Throws: `damaged` when the pickle names a function that runs code.
+  init(_ pickle: Pickle, bytes: UnsafeRawBufferPointer, storages: TorchStorages) throws(CheckpointError) {
+    for global in pickle.globals where global.isDangerous {
+      throw CheckpointError(
+        .damaged, "names \(global.fullName), which runs code or reaches the system; nothing of it was run",
+        advice: "This file attacks whoever loads it with Python. Do not load it; delete it.")
+    }
+    self.pickle = pickle
+    self.bytes = bytes
+    self.storages = storages
+    known = pickle.globals.map { KnownGlobal($0) }
+    budget = 1_000_000 + 4 * pickle.opcodes
+    isOpen = Array(repeating: false, count: pickle.nodes.count)
+  }
+
+  mutating func root() throws(CheckpointError) -> Value { try value(pickle.root) }
+
+  /// The value of a node.
+  mutating func value(_ node: Int32) throws(CheckpointError) -> Value {
+    budget -= 1
+    guard budget >= 0 else {
+      throw CheckpointError(.damaged, "parts of the pickle are used over and over (a memo bomb); refused")
+    }
+    switch pickle.nodes[Int(node)] {
+    case .none: return .none
+    case .bool(let value): return .bool(value)
+    case .int(let value): return .int(value)
+    case .double(let value): return .double(value)
+    case .string(let span): return try text(UnsafeRawBufferPointer(rebasing: bytes[span.range]))
+    case .global(let index): return token(Int(index))
+    default: return try nested(node)
+    }
+  }
+
+  private mutating func nested(_ node: Int32) throws(CheckpointError) -> Value {
+    guard !isOpen[Int(node)] else {
+      throw CheckpointError(.unsupported, "a container that holds itself; a tree cannot say that")
+    }
+    guard depth < Self.depthLimit else {
+      throw CheckpointError(.damaged, "containers nested more than \(Self.depthLimit) deep")
+    }
+    isOpen[Int(node)] = true
+    depth += 1
+    defer {
+      isOpen[Int(node)] = false
+      depth -= 1
+    }
+    switch pickle.nodes[Int(node)] {
+    case .tuple(let run): return .sequence(.tuple, try values(pickle.pool[run.range]))
+    case .frozenset(let run): return .sequence(.frozenset, try values(pickle.pool[run.range]))
+    case .list(let index): return .sequence(.list, try values(pickle.containers[Int(index)][...]))
+    case .set(let index): return .sequence(.set, try values(pickle.containers[Int(index)][...]))
+    case .dict(let index): return .dict(Dict(try entries([pickle.containers[Int(index)]])))
+    case .object(let index): return try object(node, pickle.objects[Int(index)])
+    case .persistent(let id): return try bareStorage(id)
+    default: return try leaf(node)
+    }
+  }
+
+  /// Leaves that are rare.
+  private func leaf(_ node: Int32) throws(CheckpointError) -> Value {
+    switch pickle.nodes[Int(node)] {
+    case .bigInt(let span): return integer(BigInt(twosComplement: bytes[span.range]))
+    case .bigIntOwned(let index): return integer(BigInt(twosComplement: pickle.owned[Int(index)]))
+    case .stringOwned(let index):
+      return try text(pickle.owned[Int(index)])
+    case .bytes(let span): return .bytes(Array(bytes[span.range]))
+    case .byteArray(let span): return .byteArray(Array(bytes[span.range]))
+    default: return .none
+    }
+  }
+
+  private func integer(_ big: BigInt) -> Value { big.int64.map(Value.int) ?? .bigInt(big) }
+
+  private func text(_ raw: some Collection<UInt8>) throws(CheckpointError) -> Value {
+    if let text = String(validating: raw, as: UTF8.self) { return .string(text) }
+    let raw = Array(raw)
+    guard Surrogates.areAllThatIsWrong(with: raw) else { throw CheckpointError(.damaged, "a string that is not UTF-8") }
+    return .surrogateString(raw)
+  }
+
+  /// A class or function that is named, not called.
+  private func token(_ index: Int) -> Value {
+    switch known[index] {
+    case .dtype(let name): return .token(.dtype, name)
+    case .qscheme(let name): return .token(.qscheme, name)
+    default:
+      let global = pickle.globals[index]
+      return .token(.global, "\(KnownGlobal.modern(global.module)).\(global.name)")
+    }
+  }
+
+  // MARK: - Containers
+
+  mutating func values(_ nodes: ArraySlice<Int32>) throws(CheckpointError) -> [Value] {
+    var values: [Value] = []
+    values.reserveCapacity(nodes.count)
+    for (index, node) in nodes.enumerated() {
+      do throws(CheckpointError) { values.append(try value(node)) } catch { throw error.at("[\(index)]") }
+    }
+    return values
+  }
+
+  /// The entries of a dict from alternating keys and values. As in Python the last value of a key wins, in the place of
+  /// the first.
+  mutating func entries(_ lists: [[Int32]]) throws(CheckpointError) -> [Dict.Entry] {
+    let total = lists.reduce(0) { $0 + $1.count / 2 }
+    var entries: [Dict.Entry] = []
+    entries.reserveCapacity(total)
+    var places: [Key: Int] = [:]
+    let isLarge = total > 8
+    if isLarge { places.reserveCapacity(total) }
+    for list in lists {
+      for index in stride(from: 0, to: list.count - 1, by: 2) {
+        guard let key = Key(try value(list[index])) else {
+          throw CheckpointError(.damaged, "a dict key that cannot be one (a list, a dict, a tensor, an object)")
+        }
+        let value: Value
+        do throws(CheckpointError) { value = try self.value(list[index + 1]) } catch { throw error.at(Self.text(key)) }
+        let place = isLarge ? places[key] : entries.firstIndex { $0.key == key }
+        if let place {
+          entries[place].value = value
+        } else {
+          if isLarge { places[key] = entries.count }
+          entries.append(Dict.Entry(key, value))
+        }
+      }
+    }
+    return entries
+  }
+
+  /// A key as errors show it.
+  static func text(_ key: Key) -> String {
+    switch key {
+    case .string(let text): text.utf8.count <= 200 ? text : String(text.prefix(100)) + "..."
+    case .int(let number): "\(number)"
+    default: "\(key)"
+    }
+  }
+
+  // MARK: - Warnings
+
+  /// Says something once.
+  mutating func warn(_ message: String) {
+    if warnings.count < 100, warned.insert(message).inserted { warnings.append(message) }
+  }
+}
+
+/// Python's lone surrogates, which `surrogatepass` writes as three bytes each.
+enum Surrogates {
+  /// Whether the bytes are UTF-8 but for encoded surrogates.
+  static func areAllThatIsWrong(with raw: [UInt8]) -> Bool {
+    var clean: [UInt8] = []
+    clean.reserveCapacity(raw.count)
+    var at = 0
+    while at < raw.count {
+      if at + 2 < raw.count, raw[at] == 0xED, raw[at + 1] >= 0xA0, raw[at + 1] < 0xC0, raw[at + 2] & 0xC0 == 0x80 {
+        clean.append(0x3F)
+        at += 3
+      } else {
+        clean.append(raw[at])
+        at += 1
+      }
+    }
+    return String(validating: clean, as: UTF8.self) != nil
+  }
+}
