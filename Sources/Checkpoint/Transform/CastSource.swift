@@ -1,5 +1,5 @@
-internal import Kernels
-internal import Synchronization
+import Kernels
+import Synchronization
 
 /// A source whose bytes cost more than a look at memory: they are computed, so a whole tensor of them is to be avoided.
 public protocol ComputedSource: ByteSource {}
