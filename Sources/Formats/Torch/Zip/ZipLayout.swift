@@ -122,6 +122,7 @@ struct LittleEndianBytes {
   }
 
   mutating func append(_ numbers: UInt16...) {
-    for number in numbers { append(number) }
+    // The type is said, or this would call itself.
+    for number in numbers { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
   }
 }
