@@ -73,8 +73,7 @@ extension TorchTree {
     guard case .global(let index) = pickle.nodes[Int(node)] else {
       throw CheckpointError(.damaged, "a class is due, and something else is there")
     }
-    let global = pickle.globals[Int(index)]
-    return "\(KnownGlobal.modern(global.module)).\(global.name)"
+    return pickle.globals[Int(index)].modernName
   }
 
   func known(_ node: Int32) -> KnownGlobal {

@@ -47,6 +47,17 @@ enum KnownGlobal: Sendable {
     }
   }
 
+  /// Python 2's names of built-in types, which protocol 2 writes whatever Python wrote it.
+  static func modern(builtin name: String) -> String {
+    switch name {
+    case "long": "int"
+    case "unicode", "basestring": "str"
+    case "xrange": "range"
+    case "unichr": "chr"
+    default: name
+    }
+  }
+
   private static func builtin(_ name: String) -> KnownGlobal {
     switch name {
     case "set": .sequence(.set)
@@ -101,6 +112,12 @@ enum KnownGlobal: Sendable {
 }
 
 extension PickleGlobal {
+  /// The full name as Python 3 has it.
+  var modernName: String {
+    let module = KnownGlobal.modern(module)
+    return "\(module).\(module == "builtins" ? KnownGlobal.modern(builtin: name) : name)"
+  }
+
   /// Whether this runs code, starts programs or reaches files. No checkpoint has a reason to name such a thing: a file
   /// that does was made to attack whoever loads it with Python. (Nothing of it is run here.)
   var isDangerous: Bool {

@@ -107,9 +107,7 @@ struct TorchTree {
     switch known[index] {
     case .dtype(let name): return .token(.dtype, name)
     case .qscheme(let name): return .token(.qscheme, name)
-    default:
-      let global = pickle.globals[index]
-      return .token(.global, "\(KnownGlobal.modern(global.module)).\(global.name)")
+    default: return .token(.global, pickle.globals[index].modernName)
     }
   }
 
