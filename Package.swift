@@ -54,10 +54,14 @@ let package = Package(
         "Checkpoint", "CheckpointFormats", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    .executableTarget(
+      name: "ckpt-bench", dependencies: ["Checkpoint", "CheckpointFormats"], path: "Benchmarks/ckpt-bench",
+      swiftSettings: settings),
     .testTarget(name: "HDF5Tests", dependencies: ["HDF5"], swiftSettings: settings),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: settings),
     .testTarget(
       name: "FormatsTests", dependencies: ["CheckpointFormats", "Checkpoint", "HDF5"], swiftSettings: settings),
-    .testTarget(name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "ckpt"], swiftSettings: settings),
+    .testTarget(
+      name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "ckpt"], swiftSettings: settings),
   ]
 )

@@ -88,9 +88,10 @@ static inline uint8_t f32_to_e5m2(float f) {
   return (uint8_t)((x >> 24 & 0x80u) | f32_to_small(x, 2, 15, 0x7B, 0x7C, 0x7F));
 }
 
+// Has no infinity: what is too large becomes the largest number, infinity too (as PyTorch has it since 2.13).
 static inline uint8_t f32_to_e4m3fn(float f) {
   uint32_t x = f32_bits(f);
-  return (uint8_t)((x >> 24 & 0x80u) | f32_to_small(x, 3, 7, 0x7E, 0x7F, 0x7F));
+  return (uint8_t)((x >> 24 & 0x80u) | f32_to_small(x, 3, 7, 0x7E, 0x7E, 0x7F));
 }
 
 #endif

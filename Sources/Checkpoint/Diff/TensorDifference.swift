@@ -1,13 +1,19 @@
-internal import Kernels
+import Kernels
 
 /// How the numbers of two tensors of one type and shape differ.
 public struct TensorDifference: Sendable, Equatable {
   /// The elements that differ (bytes, for types whose elements are no numbers).
-  public var differing = 0
+  public var differing: Int
   /// The largest |a - b|; NaN when a NaN met a number, nil for types whose elements are no numbers.
   public var maxAbs: Double?
   /// The largest |a - b| / |b|; infinite where b is 0.
   public var maxRel: Double?
+
+  public init(differing: Int, maxAbs: Double? = nil, maxRel: Double? = nil) {
+    self.differing = differing
+    self.maxAbs = maxAbs
+    self.maxRel = maxRel
+  }
 }
 
 /// When numbers count as equal although their bits differ: |a - b| <= atol + rtol * |b|, as `numpy.isclose` has it with

@@ -1,5 +1,5 @@
-internal import Kernels
-internal import Synchronization
+import Kernels
+import Synchronization
 
 /// A source whose bytes cost more than a look at memory: they are computed, so a whole tensor of them is to be avoided.
 public protocol ComputedSource: ByteSource {}
@@ -9,7 +9,7 @@ extension StridedSource: ComputedSource {}
 /// Another source's numbers in another type. Nothing is converted before the bytes are asked for.
 ///
 /// Floats round to nearest, ties to even, in one step (also from float64). A number too large for a narrower float
-/// becomes what that type has for it (infinity, NaN for `float8_e4m3fn`) and is counted. Where an integer type is on
+/// becomes infinite, or the largest number of `float8_e4m3fn`, and is counted. Where an integer type is on
 /// either side, a number that the target cannot hold exactly is an error.
 public final class CastSource: ComputedSource {
   public let base: any ByteSource
@@ -22,7 +22,8 @@ public final class CastSource: ComputedSource {
   /// - Throws: `usage` when there is no cast between the types.
   public init(_ base: any ByteSource, from: DType, to: DType) throws(CheckpointError) {
     let pair = (from: from.component ?? from, to: to.component ?? to)
-    guard from.isComplex == to.isComplex, let a = pair.from.number, let b = pair.to.number, Self.targets.contains(pair.to)
+    guard from.isComplex == to.isComplex, let a = pair.from.number, let b = pair.to.number,
+      Self.targets.contains(pair.to)
     else { throw CheckpointError(.usage, "\(from.rawValue) cannot be cast to \(to.rawValue)") }
     self.base = base
     self.from = from
@@ -33,7 +34,7 @@ public final class CastSource: ComputedSource {
 
   public var byteCount: Int { base.byteCount / sizes.from * sizes.to }
 
-  /// How many finite numbers became infinite or NaN in the last complete pass over the bytes.
+  /// How many numbers were too large for the new type in the last complete pass over the bytes.
   public var overflowed: Int { lost.withLock { $0 } }
 
   public func withBytes(_ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void) throws(CheckpointError) {

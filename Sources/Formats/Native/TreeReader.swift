@@ -32,6 +32,8 @@ struct TreeReader {
     switch location {
     case .file: value = .dict(try dict(root, path: "", depth: 0))
     case .link(let name):
+      // What else lies at the root is no part of the tree, but its links are held to the profile all the same.
+      if manifest == nil { _ = try links(of: root, "") }
       guard try hdf5({ () throws(HDF5Error) in try root.exists(name) }) else {
         throw CheckpointError(.damaged, "the root attribute names it, but there is no such object", place: "/\(name)")
       }
@@ -46,7 +48,6 @@ struct TreeReader {
   mutating func node(
     _ group: borrowing Group, _ link: String, path: String, depth: Int
   ) throws(CheckpointError) -> Value {
-    if let index = manifest?.index(of: path) { return .tensor(try indexed(index)) }
     do throws(CheckpointError) {
       let info = try hdf5 { () throws(HDF5Error) in try group.object(link) }
       try count()
@@ -199,13 +200,16 @@ struct TreeReader {
 
   /// The links of a group in the order of the tree.
   func links(of group: borrowing Group, _ path: String) throws(CheckpointError) -> [ChildLink] {
-    let listed = manifest?.children(of: path) ?? []
-    let owned = path.isEmpty ? 1 : 0
-    let total = try hdf5 { () throws(HDF5Error) in try group.linkCount }
-    // A manifest that holds knows all tensors: a group that has no other children need not be walked.
-    if manifest != nil, listed.count == total - owned {
-      return listed.map { ChildLink(name: manifest?.name(of: $0) ?? "", index: $0) }
+    var listed: [ChildLink] = []
+    if let manifest {
+      let owned = path.isEmpty ? 1 : 0
+      listed = manifest.children(of: path).map { ChildLink(name: manifest.entries[$0].link, index: $0) }
+      let total = try hdf5 { () throws(HDF5Error) in try group.linkCount }
+      // A manifest that holds knows all tensors: a group that has no other children need not be walked.
+      if listed.count == total - owned { return listed }
     }
+    var indices: [Key: Int] = [:]
+    for link in listed { indices[.string(link.name)] = link.index }
     var links: [ChildLink] = []
     for link in try hdf5({ () throws(HDF5Error) in try group.links(objects: false) }) {
       guard link.kind == .hard else {
@@ -214,7 +218,7 @@ struct TreeReader {
           advice: "A checkpoint holds all its data itself. Do not trust this file.")
       }
       if path.isEmpty, link.name == Vocabulary.manifest { continue }
-      links.append(ChildLink(name: link.name, index: manifest?.index(of: path, link.name)))
+      links.append(ChildLink(name: link.name, index: indices[.string(link.name)]))
     }
     return try inOrder(links, of: group)
   }

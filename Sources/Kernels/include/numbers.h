@@ -20,8 +20,8 @@ void ck_to_double(const void *in, ck_number type, double *out, size_t count);
 
 /// Turns `count` elements of one type into another; floats round to nearest, ties to even, in one step.
 ///
-/// Gives the number of elements that were lost. For a float target that is not wider than its float source: finite
-/// numbers that became infinite or NaN. Where an integer type is on either side: numbers that the target cannot hold
+/// Gives the number of elements that were lost. Between floats: finite numbers that became infinite, and whatever
+/// float8_e4m3fn, which has no infinity, had to replace by its largest number. Where an integer type is on either side: numbers that the target cannot hold
 /// exactly (what is written there is not meaningful).
 uint64_t ck_cast(const void *in, ck_number from, void *out, ck_number to, size_t count);
 

@@ -1,0 +1,49 @@
+extension Transform {
+  /// Puts the entries of several trees into one, in order; their attributes too. `label` says which file a tree is of.
+  ///
+  /// - Throws: `usage` when a root is no dictionary, or when two have a key in common (naming all such keys).
+  public static func join(_ trees: [(label: String, root: Value)]) throws(CheckpointError) -> Value {
+    if trees.count == 1, let only = trees.first { return only.root }
+    var joined = Dict()
+    var owners: [Key: String] = [:]
+    var clashes: [String] = []
+    for (label, root) in trees {
+      guard case .dict(let dict) = root else {
+        throw CheckpointError(.usage, "the tree is a \(root.typeName); only dictionaries can be joined", file: label)
+      }
+      if case .plain = joined.kind { joined.kind = dict.kind }
+      for entry in dict.entries {
+        if let owner = owners[entry.key] {
+          clashes.append("'\(entry.key.text)' (in \(owner) and \(label))")
+        } else {
+          owners[entry.key] = label
+          joined.entries.append(entry)
+        }
+      }
+      for field in dict.attributes { try merge(field, into: &joined, label) }
+    }
+    guard clashes.isEmpty else {
+      let shown = clashes.prefix(5).joined(separator: ", ")
+      let rest = clashes.count > 5 ? " and \(clashes.count - 5) more" : ""
+      throw CheckpointError(.usage, "the inputs have keys in common: \(shown)\(rest)")
+    }
+    return .dict(joined)
+  }
+
+  /// Modules that both know keep the first's versions; any other attribute that both have must be the same.
+  private static func merge(_ field: Record.Field, into joined: inout Dict, _ label: String) throws(CheckpointError) {
+    guard let index = joined.attributes.firstIndex(where: { $0.name.hasSameBytes(as: field.name) }) else {
+      return joined.attributes.append(field)
+    }
+    let before = joined.attributes[index].value
+    guard case .dict(var known) = before, case .dict(let new) = field.value else {
+      guard try Diff(before, field.value).isEqual else {
+        throw CheckpointError(.usage, "the inputs have different attributes '\(field.name)'", file: label)
+      }
+      return
+    }
+    let keys = Set(known.entries.map(\.key))
+    known.entries += new.entries.filter { !keys.contains($0.key) }
+    joined.attributes[index].value = .dict(known)
+  }
+}
