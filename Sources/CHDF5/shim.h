@@ -109,7 +109,9 @@ static inline ckpt_minor ckpt_classify_minor(hid_t code) {
   if (code == H5E_TRUNCATED) return CKPT_MINOR_TRUNCATED;
   if (code == H5E_EXISTS || code == H5E_ALREADYEXISTS || code == H5E_FILEEXISTS) return CKPT_MINOR_EXISTS;
   if (code == H5E_UNSUPPORTED || code == H5E_NOFILTER) return CKPT_MINOR_UNSUPPORTED;
-  if (code == H5E_READERROR || code == H5E_WRITEERROR || code == H5E_SEEKERROR) return CKPT_MINOR_INPUT_OUTPUT;
+  if (code == H5E_WRITEERROR || code == H5E_SEEKERROR) return CKPT_MINOR_INPUT_OUTPUT;
+  // A checksum that does not match is a "read error" too; a real one has the system's number in its message.
+  if (code == H5E_READERROR) return CKPT_MINOR_DAMAGED;
   if (code == H5E_CANTLOAD || code == H5E_CANTDECODE || code == H5E_VERSION || code == H5E_OVERFLOW ||
       code == H5E_CANTUNSERIALIZE || code == H5E_BADMESG || code == H5E_CANTFILTER)
     return CKPT_MINOR_DAMAGED;
@@ -183,6 +185,7 @@ static inline int64_t ckpt_inflate(const void *source, size_t source_bytes, void
 typedef struct {
   const char *name;
   int type;          // H5L_type_t
+  int64_t order;     // of creation, where the group keeps it
   uint64_t address;  // of the object, for hard links
   size_t value_size; // of the stored target, for all others
 } ckpt_link;
@@ -236,6 +239,7 @@ static inline herr_t ckpt_object_address(hid_t id, const H5O_info_t *info, uint6
 static inline herr_t ckpt_link_from(hid_t group, const char *name, const ckpt_raw_link_info *info, ckpt_link *link) {
   link->name = name;
   link->type = info->type;
+  link->order = info->corder;
   link->address = 0;
   link->value_size = 0;
   if (info->type == H5L_TYPE_HARD) return ckpt_link_address(group, info, &link->address);
@@ -251,15 +255,18 @@ static inline herr_t ckpt_link_callback(hid_t group, const char *name, const ckp
   return iteration->visit(&link, iteration->context);
 }
 
-/// Visits each link of `group`, in order of creation or of name.
+/// Visits each link of `group`, in the order of the index.
+///
+/// Never in a sorted order: for that libhdf5 makes a table of the claimed number of links, and frees entries that it
+/// has not set when the index turns out to be damaged.
 static inline herr_t ckpt_iterate_links(hid_t group, int by_creation, ckpt_link_visitor visit, void *context) {
   ckpt_link_iteration iteration = {visit, context, group};
   hsize_t position = 0;
   H5_index_t index = by_creation ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
 #if CKPT_VERSION_GE(1, 12, 0)
-  return H5Literate2(group, index, H5_ITER_INC, &position, ckpt_link_callback, &iteration);
+  return H5Literate2(group, index, H5_ITER_NATIVE, &position, ckpt_link_callback, &iteration);
 #else
-  return H5Literate(group, index, H5_ITER_INC, &position, ckpt_link_callback, &iteration);
+  return H5Literate(group, index, H5_ITER_NATIVE, &position, ckpt_link_callback, &iteration);
 #endif
 }
 

@@ -35,15 +35,18 @@ extension File {
   /// or pass `atPage: true` to `createDataset`.
   ///
   /// - Parameters:
+  ///   - metadataBlock: Bytes that libhdf5 sets aside at a time for headers: about as much as all of them will take
+  ///     keeps them together, where a program that lists the file finds them in few pages.
   ///   - truncating: Replace a file of that name, instead of failing with `exists`.
   ///   - locking: Take libhdf5's lock on the file. Leave it out for a file that the caller has locked itself.
   public static func create(
-    _ path: String, alignment: Alignment = .cacheLine, truncating: Bool = false, locking: Bool = true
+    _ path: String, alignment: Alignment = .cacheLine, metadataBlock: Int = 2048, truncating: Bool = false,
+    locking: Bool = true
   ) throws(HDF5Error) -> File {
     let location = try place(path, "create file")
     if !truncating, SystemFile.exists(path) { throw location.error(.exists, "create file", "the file exists") }
     let id = try Library.locked(location, "create file") { (call) throws(HDF5Error) in
-      let access = try call.accessList(.readWrite, alignment, locking: locking)
+      let access = try call.accessList(.readWrite, alignment, metadataBlock: metadataBlock, locking: locking)
       defer { H5Pclose(access) }
       let creation = try call.id(H5Pcreate(ckpt_class_file_create()))
       defer { H5Pclose(creation) }
@@ -67,7 +70,7 @@ extension File {
 
 extension Call {
   fileprivate func accessList(
-    _ access: File.Access, _ alignment: File.Alignment, locking: Bool
+    _ access: File.Access, _ alignment: File.Alignment, metadataBlock: Int = 2048, locking: Bool
   ) throws(HDF5Error) -> hid_t {
     guard let threshold = hsize_t(exactly: alignment.threshold), let bytes = hsize_t(exactly: alignment.bytes) else {
       throw error(.other, "an alignment must not be negative")
@@ -75,6 +78,7 @@ extension Call {
     let list = try id(H5Pcreate(ckpt_class_file_access()))
     // Strong: with the file, all that was opened from it is closed, and its bytes can be written by other means.
     var done = H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) >= 0 && H5Pset_alignment(list, threshold, bytes) >= 0
+    done = done && H5Pset_meta_block_size(list, hsize_t(max(metadataBlock, 2048))) >= 0
     if access == .readWrite {
       done = done && H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0
     }

@@ -76,6 +76,7 @@ private struct Entry {
   var name: String?
   var rawName: [UInt8]
   var type: H5L_type_t
+  var order: Int64
   var address: UInt64
   var valueSize: Int
 }
@@ -99,6 +100,11 @@ extension Call {
       ckpt_iterate_links(group, byCreation ? 1 : 0, appendEntry, pointer)
     }
     try check(status)
+    if byCreation {
+      entries.sort { $0.order < $1.order }
+    } else {
+      entries.sort { ($0.name ?? "") < ($1.name ?? "") }
+    }
     return entries
   }
 
@@ -167,7 +173,8 @@ private let appendEntry: ckpt_link_visitor = { link, context in
   let raw = text == nil ? Array(UnsafeRawBufferPointer(start: name, count: strlen(name))) : []
   context.assumingMemoryBound(to: [Entry].self).pointee.append(
     Entry(
-      name: text, rawName: raw, type: H5L_type_t(Int32(link.pointee.type)), address: link.pointee.address,
+      name: text, rawName: raw, type: H5L_type_t(Int32(link.pointee.type)), order: link.pointee.order,
+      address: link.pointee.address,
       valueSize: link.pointee.value_size))
   return 0
 }

@@ -85,12 +85,19 @@ extension HDF5Object where Self: ~Copyable {
 extension Call {
   fileprivate func attributeNames(_ object: hid_t) throws(HDF5Error) -> [String] {
     var names: [AttributeName] = []
-    let index = try keepsAttributeOrder(object) ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME
+    let byCreation = try keepsAttributeOrder(object)
+    let index = byCreation ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME
     var position: hsize_t = 0
     let status = withUnsafeMutablePointer(to: &names) {
-      H5Aiterate2(object, index, H5_ITER_INC, &position, appendAttributeName, $0)
+      // Unsorted, for the same reason as links.
+      H5Aiterate2(object, index, H5_ITER_NATIVE, &position, appendAttributeName, $0)
     }
     try check(status)
+    if byCreation {
+      names.sort { $0.order < $1.order }
+    } else {
+      names.sort { ($0.text ?? "") < ($1.text ?? "") }
+    }
     return try names.map { (name) throws(HDF5Error) in
       guard let text = name.text else {
         throw error(.unsupported, "the attribute name \"\(String(decoding: name.raw, as: UTF8.self))\" is not UTF-8")
@@ -112,12 +119,14 @@ extension Call {
 private struct AttributeName {
   var text: String?
   var raw: [UInt8]
+  var order: UInt32
 }
 
-private let appendAttributeName: H5A_operator2_t = { _, name, _, context in
-  guard let name, let context else { return -1 }
+private let appendAttributeName: H5A_operator2_t = { _, name, info, context in
+  guard let name, let info, let context else { return -1 }
   let text = String(validatingCString: name)
   let raw = text == nil ? Array(UnsafeRawBufferPointer(start: name, count: strlen(name))) : []
-  context.assumingMemoryBound(to: [AttributeName].self).pointee.append(AttributeName(text: text, raw: raw))
+  context.assumingMemoryBound(to: [AttributeName].self).pointee.append(
+    AttributeName(text: text, raw: raw, order: info.pointee.corder))
   return 0
 }

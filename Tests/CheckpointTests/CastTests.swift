@@ -106,11 +106,13 @@ private struct Format {
   }
 
   @Test func overflowIsCountedOncePerPass() throws {
-    let source = try CastSource(BufferSource(elements: [Float](arrayLiteral: 1e6, 1, -7e4, .infinity)), from: .float32, to: .float16)
+    let source = try CastSource(
+      BufferSource(elements: [Float](arrayLiteral: 1e6, 1, -7e4, .infinity)), from: .float32, to: .float16)
     _ = try bytes(source)
     _ = try bytes(source)
     #expect(source.overflowed == 2)
-    let small = try CastSource(BufferSource(elements: [Double](arrayLiteral: 464, 465, -1e300)), from: .float64, to: .float8_e4m3fn)
+    let small = try CastSource(
+      BufferSource(elements: [Double](arrayLiteral: 464, 465, -1e300)), from: .float64, to: .float8_e4m3fn)
     _ = try bytes(small)
     #expect(small.overflowed == 2)
   }

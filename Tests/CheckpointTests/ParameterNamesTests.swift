@@ -28,7 +28,9 @@ import Testing
 
   @Test func decaySplitIsDealt() throws {
     let root = Make.dict([
-      "model": try Make.model(["a.weight": [4, 2], "a.bias": [4], "b.weight": [2, 4], "b.bias": [2], "ln.weight": [2]]),
+      "model": try Make.model([
+        "a.weight": [4, 2], "a.bias": [4], "b.weight": [2, 4], "b.bias": [2], "ln.weight": [2],
+      ]),
       "optimizer": try Make.adam([[[4, 2], [2, 4]], [[4], [2], [2]]]),
     ])
     let found = ParameterNames.resolve(in: root)[0].names

@@ -101,7 +101,10 @@ import Testing
 
   /// Keys of groups and slots as torch 2.13 writes them.
   @Test(arguments: [
-    ("NAdam", "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize", "step mu_product exp_avg exp_avg_sq"),
+    (
+      "NAdam", "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize",
+      "step mu_product exp_avg exp_avg_sq"
+    ),
     ("RAdam", "lr betas eps weight_decay maximize decoupled_weight_decay", "step exp_avg exp_avg_sq"),
     ("Adamax", "lr betas eps weight_decay maximize", "step exp_avg exp_inf"),
     ("SGD", "lr momentum dampening weight_decay nesterov maximize", "momentum_buffer"),

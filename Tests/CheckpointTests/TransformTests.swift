@@ -91,8 +91,12 @@ import Testing
       Dict(
         [Dict.Entry(.string("_orig_mod.module.fc.weight"), .tensor(try Make.tensor()))],
         attributes: [
-          Record.Field("_metadata", Make.dict(["": .int(1), "_orig_mod": .int(2), "_orig_mod.module": .int(3),
-            "_orig_mod.module.fc": .int(4)]))
+          Record.Field(
+            "_metadata",
+            Make.dict([
+              "": .int(1), "_orig_mod": .int(2), "_orig_mod.module": .int(3),
+              "_orig_mod.module.fc": .int(4),
+            ]))
         ]))
     let result = try apply(model) { $0.stripPrefixes = ["module.", "_orig_mod."] }
     #expect(keys(result) == ["fc.weight"])

@@ -112,6 +112,17 @@ import Testing
     }
   }
 
+  /// Sorted iteration of libhdf5 1.10 frees what it has not set when an index turns out to be damaged.
+  @Test func aDamagedLinkIndexIsAnError() throws {
+    let scratch = try Scratch()
+    var bytes = try readFile(Self.path)
+    bytes[35268] = 1
+    bytes[35712] = 51
+    try writeFile(scratch.path(), bytes)
+    let error = try #require(throws: HDF5Error.self) { try withRoot(scratch.path()) { _ = try $0.links() } }
+    #expect(error.reason.contains("checksum") && error.kind == .damaged, "\(error)")
+  }
+
   /// libhdf5 1.10 trusts the length in the reference, and writes over the end of its buffer for a wrong one.
   @Test(arguments: [(3, "var"), (0, "")] as [(UInt8, String)])
   func aWrongLengthOfVariableTextIsHarmless(_ length: UInt8, _ text: String) throws {

@@ -128,7 +128,8 @@ private struct DiffWalk {
       if let tolerance = options.tolerance, tolerance.covers(x, y) { return }
       let distance = x == y || (x.isNaN && y.isNaN) ? 0 : (x - y).magnitude
       difference = TensorDifference(
-        differing: 1, maxAbs: distance, maxRel: distance == 0 ? 0 : distance.isInfinite ? distance : distance / y.magnitude)
+        differing: 1, maxAbs: distance,
+        maxRel: distance == 0 ? 0 : distance.isInfinite ? distance : distance / y.magnitude)
     }
     result.changed.append(Diff.Change(path: text, what: .value, a: a, b: b, difference: difference))
   }
@@ -198,7 +199,9 @@ extension DiffWalk {
     note(text, .type, a.typeName, b.typeName)
     let owners = (ties.a.owner(of: a, at: text), ties.b.owner(of: b, at: text))
     if owners.0.map(Key.string) != owners.1.map(Key.string) {
-      note(text, .type, owners.0.map { "tied to \($0)" } ?? "own storage", owners.1.map { "tied to \($0)" } ?? "own storage")
+      note(
+        text, .type, owners.0.map { "tied to \($0)" } ?? "own storage",
+        owners.1.map { "tied to \($0)" } ?? "own storage")
     }
     note(text, .dtype, a.dtype.rawValue, b.dtype.rawValue)
     guard a.shape == b.shape else {

@@ -1,4 +1,4 @@
-internal import Kernels
+import Kernels
 
 /// How the numbers of two tensors of one type and shape differ.
 public struct TensorDifference: Sendable, Equatable {

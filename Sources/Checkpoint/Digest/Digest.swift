@@ -26,6 +26,12 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     self.words = words
   }
 
+  /// From the numbers that its hexadecimal digits say, sixteen digits each.
+  init(_ algorithm: Algorithm, bigEndianWords words: (UInt64, UInt64, UInt64, UInt64)) {
+    self.algorithm = algorithm
+    self.words = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+  }
+
   init(_ hash: ck_hash128) {
     algorithm = .xxh3
     words = (hash.high.bigEndian, hash.low.bigEndian, 0, 0)

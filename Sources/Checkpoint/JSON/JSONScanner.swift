@@ -153,11 +153,51 @@ public struct JSONScanner {
     let start = position
     let hasEscapes = try skipString()
     let inner = bytes[(start + 1)..<(position - 1)]
-    if !hasEscapes {
-      guard let text = String(validating: inner, as: UTF8.self) else { throw failure("UTF-8") }
-      return text
+    guard !hasEscapes else { return try unescaped(inner) }
+    // Nearly all names are ASCII, for which this is a copy; only others need the slower check.
+    if isASCII(start + 1, position - 1) {
+      return String(decoding: UnsafeBufferPointer(rebasing: inner), as: UTF8.self)
     }
-    return try unescaped(inner)
+    guard let text = String(validating: inner, as: UTF8.self) else { throw failure("UTF-8") }
+    return text
+  }
+
+  private func isASCII(_ start: Int, _ end: Int) -> Bool {
+    var all: UInt8 = 0
+    for index in start..<end { all |= bytes[index] }
+    return all < 0x80
+  }
+
+  /// A string of hexadecimal digits as a digest.
+  public mutating func digest(_ algorithm: Digest.Algorithm) throws(CheckpointError) -> Digest {
+    skipSpace()
+    let start = position + 1
+    try skipString()
+    guard position - 1 - start == algorithm.byteCount * 2 else {
+      throw failure("\(algorithm.byteCount * 2) hexadecimal digits")
+    }
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    words.0 = try hexWord(start)
+    words.1 = try hexWord(start + 16)
+    if algorithm == .sha256 {
+      words.2 = try hexWord(start + 32)
+      words.3 = try hexWord(start + 48)
+    }
+    return Digest(algorithm, bigEndianWords: words)
+  }
+
+  /// The number that sixteen lower-case hexadecimal digits say.
+  private func hexWord(_ start: Int) throws(CheckpointError) -> UInt64 {
+    var word: UInt64 = 0
+    for index in start..<(start + 16) {
+      let byte = bytes[index]
+      switch byte {
+      case 0x30...0x39: word = word << 4 | UInt64(byte - 0x30)
+      case 0x61...0x66: word = word << 4 | UInt64(byte - 0x61 + 10)
+      default: throw failure("lower-case hexadecimal digits")
+      }
+    }
+    return word
   }
 
   /// Passes over a string and says whether it has escapes.

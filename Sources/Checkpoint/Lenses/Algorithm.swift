@@ -22,7 +22,9 @@ extension OptimizerState {
   }
 
   private func adam(_ options: Set<Key>) -> Algorithm {
-    let flags = groups.compactMap { $0["decoupled_weight_decay"] }.map { if case .bool(true) = $0 { true } else { false } }
+    let flags = groups.compactMap { $0["decoupled_weight_decay"] }.map {
+      if case .bool(true) = $0 { true } else { false }
+    }
     // RAdam has the flag and Adam's slots, but never 'amsgrad'.
     if !flags.isEmpty, !options.contains(.string("amsgrad")) {
       return Algorithm(name: "RAdam", reason: "'decoupled_weight_decay' without 'amsgrad' in its groups")

@@ -30,9 +30,11 @@ struct NameMatch {
     let inOrder = Self.fits(flat, model.shapes)
     let oneGroup = groups.count(where: { !$0.isEmpty }) <= 1
     if inOrder, oneGroup || open == 0 {
-      self.init(
-        .inOrder, model.names, model, "its shapes are those of \(place), in order"
-          + (open > 0 ? " (\(open) have no state yet)" : ""))
+      let evidence =
+        open == flat.count
+        ? "it has as many parameters as \(place); it has no state yet that would show their shapes"
+        : "its shapes are those of \(place), in order" + (open > 0 ? " (\(open) have no state yet)" : "")
+      self.init(.inOrder, model.names, model, evidence)
       if !oneGroup, ShapeDeal(groups, model.shapes).solve()?.contains(nil) ?? true {
         warnings = [
           "the names of the optimizer's parameters follow the order of \(place); with \(groups.count) groups their "

@@ -157,7 +157,9 @@ struct NameResolver {
     let groups = open.flatMap { optimizers[$0].state.shapes }
     let total = groups.reduce(0) { $0 + $1.count }
     let matches = models.filter { $0.names.count == total }.compactMap { NameMatch(groups, $0) }
-    guard matches.count == 1, let match = matches.first, match.rule != .inOrder || match.warnings.isEmpty else { return }
+    guard matches.count == 1, let match = matches.first, match.rule != .inOrder || match.warnings.isEmpty else {
+      return
+    }
     var start = 0
     for index in open {
       let keys = optimizers[index].state.keys
@@ -182,7 +184,11 @@ struct NameResolver {
       let word = Array(word.utf8)
       var at = 0
       while at + word.count <= text.count {
-        if text[at..<(at + word.count)].elementsEqual(word) { text.removeSubrange(at..<(at + word.count)) } else { at += 1 }
+        if text[at..<(at + word.count)].elementsEqual(word) {
+          text.removeSubrange(at..<(at + word.count))
+        } else {
+          at += 1
+        }
       }
     }
     return text.filter { ($0 >= 0x61 && $0 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || $0 >= 0x80 }

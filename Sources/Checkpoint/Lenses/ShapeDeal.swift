@@ -65,7 +65,9 @@ struct ShapeDeal {
       if let shape = groups[group][state[group]] { waiting[shape, default: []].insert(group) } else { wild += 1 }
     }
     var index = start
-    while index < model.count, wild == 0, let takers = waiting[model[index]], takers.count == 1, let group = takers.first {
+    while index < model.count, wild == 0, let takers = waiting[model[index]], takers.count == 1,
+      let group = takers.first
+    {
       layers.append([Move(from: 0, group: group, position: state[group], to: 0)])
       waiting[model[index]] = nil
       state[group] += 1

@@ -131,7 +131,9 @@ extension StateDict {
     let last = String(lastComponent(name)) ?? name
     if bufferNames.contains(.string(last)) { return true }
     // A causal mask under the name 'bias', as GPT-2 has it.
-    if last.hasSameBytes(as: "bias"), shape.count == 4, shape[0] == 1, shape[1] == 1, shape[2] == shape[3] { return true }
+    if last.hasSameBytes(as: "bias"), shape.count == 4, shape[0] == 1, shape[1] == 1, shape[2] == shape[3] {
+      return true
+    }
     // Spectral norm keeps vectors u and v; weight norm has a parameter of the name 'weight_v', and no u.
     guard last.hasSameBytes(as: "weight_v") else { return false }
     return names.contains(.string(String(name.dropLast()) + "u"))

@@ -1,4 +1,4 @@
-internal import Kernels
+import Kernels
 
 extension DType {
   /// The kernels' name for an element type that is a real number; nil for complex, packed and quantised types.

@@ -1,4 +1,4 @@
-internal import Kernels
+import Kernels
 
 /// What a tensor's numbers are like: one pass over the bytes in bounded memory.
 public struct Statistics: Sendable, Equatable {

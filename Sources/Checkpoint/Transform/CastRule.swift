@@ -21,7 +21,8 @@ public struct CastRule: Sendable {
     if name.hasPrefix("torch.") { name = name.dropFirst(6) }
     guard let dtype = Self.aliases[String(name)] ?? DType(rawValue: String(name)) else {
       throw CheckpointError(
-        .usage, "'\(name)' is no element type", advice: "Types are spelled as PyTorch does: float32, bfloat16, int64, …")
+        .usage, "'\(name)' is no element type", advice: "Types are spelled as PyTorch does: float32, bfloat16, int64, …"
+      )
     }
     try self.init(glob, dtype)
   }

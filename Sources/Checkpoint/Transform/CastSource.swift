@@ -1,5 +1,5 @@
-internal import Kernels
-internal import Synchronization
+import Kernels
+import Synchronization
 
 /// A source whose bytes cost more than a look at memory: they are computed, so a whole tensor of them is to be avoided.
 public protocol ComputedSource: ByteSource {}
@@ -22,7 +22,8 @@ public final class CastSource: ComputedSource {
   /// - Throws: `usage` when there is no cast between the types.
   public init(_ base: any ByteSource, from: DType, to: DType) throws(CheckpointError) {
     let pair = (from: from.component ?? from, to: to.component ?? to)
-    guard from.isComplex == to.isComplex, let a = pair.from.number, let b = pair.to.number, Self.targets.contains(pair.to)
+    guard from.isComplex == to.isComplex, let a = pair.from.number, let b = pair.to.number,
+      Self.targets.contains(pair.to)
     else { throw CheckpointError(.usage, "\(from.rawValue) cannot be cast to \(to.rawValue)") }
     self.base = base
     self.from = from

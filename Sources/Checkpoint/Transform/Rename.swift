@@ -100,7 +100,8 @@ struct Renamer {
       let key = Key.string(try rename(name))
       if let other = origins.updateValue(entry.key, forKey: key) {
         throw CheckpointError(
-          .usage, "'\(other.text)' and '\(name)' would both be called '\(key.text)'", place: place.isEmpty ? nil : place)
+          .usage, "'\(other.text)' and '\(name)' would both be called '\(key.text)'", place: place.isEmpty ? nil : place
+        )
       }
       result.append(Dict.Entry(key, entry.value))
     }
@@ -165,7 +166,8 @@ extension Renamer {
         case .group(let number):
           guard number < match.output.count else {
             throw CheckpointError(
-              .usage, "the template '\(rule.source.template)' asks for group \(number), and '\(rule.source.pattern)' has "
+              .usage,
+              "the template '\(rule.source.template)' asks for group \(number), and '\(rule.source.pattern)' has "
                 + "\(match.output.count - 1)")
           }
           if let text = match.output[number].substring { result.append(contentsOf: text.unicodeScalars) }

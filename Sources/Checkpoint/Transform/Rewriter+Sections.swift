@@ -79,7 +79,9 @@ extension Rewriter {
   private mutating func keptParameters(_ lens: OptimizerState, _ path: TreePath, _ text: String) -> [Key: Bool] {
     let names = self.names[path]
     // The section whose tensors the names are of, though they may be of a part of it only.
-    let model = names?.model.flatMap { model in sections.keys.first { !$0.steps.isEmpty && model.isInside($0) } ?? TreePath() }
+    let model = names?.model.flatMap { model in
+      sections.keys.first { !$0.steps.isEmpty && model.isInside($0) } ?? TreePath()
+    }
     let gone = model.flatMap { removed[$0] } ?? []
     var keep: [Key: Bool] = [:]
     for (position, key) in lens.keys.enumerated() {

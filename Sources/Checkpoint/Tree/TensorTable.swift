@@ -2,7 +2,18 @@
 public struct TensorTable: Sendable {
   /// Every distinct tensor, in the order in which the walk first meets it.
   public private(set) var tensors: [Tensor] = []
-  private var indices: [ObjectIdentifier: Int] = [:]
+  /// Views of one source may differ in dtype and shape; tied are those that do not.
+  private struct Identity: Hashable {
+    var source: ObjectIdentifier
+    var dtype: DType
+    var shape: [Int]
+
+    init(_ tensor: Tensor) {
+      (source, dtype, shape) = (ObjectIdentifier(tensor.source), tensor.dtype, tensor.shape)
+    }
+  }
+
+  private var numbers: [Identity: Int] = [:]
 
   public init() {}
 
@@ -11,20 +22,20 @@ public struct TensorTable: Sendable {
     root.forEachTensor { insert($0) }
   }
 
-  /// The tensor's number, and whether it was met before (it is tied to that one).
+  /// The tensor's number, and whether it is new: not tied to one met before. A tensor without bytes always is.
   @discardableResult
   public mutating func insert(_ tensor: Tensor) -> (index: Int, isNew: Bool) {
-    let identity = ObjectIdentifier(tensor.source)
-    if let known = indices[identity], tensors[known].isTied(to: tensor) { return (known, false) }
-    indices[identity] = tensors.count
+    if tensor.byteCount > 0 {
+      let identity = Identity(tensor)
+      if let known = numbers[identity] { return (known, false) }
+      numbers[identity] = tensors.count
+    }
     tensors.append(tensor)
     return (tensors.count - 1, true)
   }
 
-  /// The number of a tensor that was inserted.
-  public func index(of tensor: Tensor) -> Int? {
-    indices[ObjectIdentifier(tensor.source)]
-  }
+  /// The number of a tensor that was inserted; nil for one without bytes.
+  public func index(of tensor: Tensor) -> Int? { numbers[Identity(tensor)] }
 }
 
 extension Value {

@@ -62,5 +62,5 @@ public struct Record: Sendable {
     self.fields = fields
   }
 
-  public subscript(name: String) -> Value? { fields.first { $0.name == name }?.value }
+  public subscript(name: String) -> Value? { fields.first { $0.name.hasSameBytes(as: name) }?.value }
 }

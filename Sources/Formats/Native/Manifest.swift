@@ -116,7 +116,7 @@ extension Manifest {
         guard version.utf8.starts(with: "1.".utf8) else {
           throw CheckpointError(.unsupported, "the manifest has version \(version), this reader knows 1.x")
         }
-      case 1: metadataDigest = try Self.digest(.xxh3, &scanner)
+      case 1: metadataDigest = try scanner.digest(.xxh3)
       case 2: fileSize = try scanner.int()
       case 3: try readTensors(&scanner)
       default: try scanner.skipValue()
@@ -140,15 +140,6 @@ extension Manifest {
     guard found == claimed else {
       throw CheckpointError(.damaged, "the manifest's own digest is \(found), it claims \(claimed)")
     }
-  }
-
-  private static func digest(
-    _ algorithm: Digest.Algorithm, _ scanner: inout JSONScanner
-  ) throws(CheckpointError) -> Digest {
-    guard let bytes = [UInt8](hex: try scanner.string().utf8), bytes.count == algorithm.byteCount else {
-      throw scanner.failure("\(algorithm.byteCount * 2) hexadecimal digits")
-    }
-    return Digest(algorithm, bytes: bytes)
   }
 
   private mutating func readTensors(_ scanner: inout JSONScanner) throws(CheckpointError) {
@@ -181,8 +172,8 @@ extension Manifest {
           throw scanner.failure("two offsets in order")
         }
         range = offsets[0]..<offsets[1]
-      case 3: entry.xxh3 = try digest(.xxh3, &scanner)
-      case 4: entry.sha256 = try digest(.sha256, &scanner)
+      case 3: entry.xxh3 = try scanner.digest(.xxh3)
+      case 4: entry.sha256 = try scanner.digest(.sha256)
       case 5: entry.requiresGrad = try scanner.bool()
       case 6: entry.kind = try Tensor.Kind(text: try scanner.string())
       case 7: entry.aliasOf = try scanner.string()

@@ -4,40 +4,43 @@ import Checkpoint
 struct ManifestIndex: Sendable {
   let entries: [Manifest.Entry]
   let hasAliases: Bool
-  /// Entries by the path of the group that they lie in, in the order of the tree.
+  /// The groups that tensors lie in, and their tensors in the order of the tree.
+  private let groups: [Key: Int]
   private let members: [[Int]]
-  private let byGroup: [Key: Int]
-  private let byPath: [Key: Int]
 
   init(_ manifest: Manifest) throws(CheckpointError) {
     entries = manifest.entries
     hasAliases = entries.contains { $0.aliasOf != nil }
-    var paths: [Key: Int] = [:]
-    paths.reserveCapacity(entries.count)
-    var groups = Groups()
+    var sorting = Groups()
+    // Digests of the paths: cheaper to compare than the paths, and a clash only costs the index.
+    var seen: Set<Digest> = []
+    seen.reserveCapacity(entries.count)
     for (index, entry) in entries.enumerated() {
-      guard paths.updateValue(index, forKey: .string(entry.path)) == nil else {
-        throw CheckpointError(.damaged, "is listed twice", place: "manifest: \(entry.path)")
+      var path = entry.path
+      guard seen.insert(path.withUTF8({ XXH3.hash(UnsafeRawBufferPointer($0)) })).inserted else {
+        throw CheckpointError(.damaged, "\(entry.path) is listed twice")
       }
-      groups.append(index, to: entry.path.parentPath)
+      sorting.append(index, to: entry.group)
     }
-    (byGroup, members, byPath) = (groups.numbers, groups.members, paths)
+    (groups, members) = (sorting.numbers, sorting.members)
   }
 
   /// Collects the members of each group. A tensor's neighbours are mostly in the few groups met last.
   private struct Groups {
     var numbers: [Key: Int] = [:]
     var members: [[Int]] = []
-    private var names: [Substring] = []
+    private var names: [Substring.UTF8View] = []
     private var recent: [Int] = []
 
-    mutating func append(_ index: Int, to group: Substring) {
+    mutating func append(_ index: Int, to group: Substring.UTF8View) {
       members[number(of: group)].append(index)
     }
 
-    private mutating func number(of group: Substring) -> Int {
-      if let known = recent.first(where: { names[$0].utf8.elementsEqual(group.utf8) }) { return known }
-      let key = Key.string(String(group))
+    private mutating func number(of group: Substring.UTF8View) -> Int {
+      if let known = recent.first(where: { names[$0].count == group.count && names[$0].elementsEqual(group) }) {
+        return known
+      }
+      let key = Key.string(String(Substring(group)))
       let number = numbers[key] ?? members.count
       if number == members.count {
         numbers[key] = number
@@ -50,25 +53,19 @@ struct ManifestIndex: Sendable {
     }
   }
 
-  func children(of group: String) -> [Int] { byGroup[.string(group)].map { members[$0] } ?? [] }
-
-  func index(of path: String) -> Int? { byPath[.string(path)] }
-
-  func index(of group: String, _ link: String) -> Int? {
-    index(of: group.isEmpty ? link : "\(group)/\(link)")
-  }
-
-  /// The link name of an entry.
-  func name(of index: Int) -> String {
-    let path = entries[index].path
-    guard let slash = path.utf8.lastIndex(of: 0x2F) else { return path }
-    return String(path[path.utf8.index(after: slash)...])
-  }
+  /// The tensors of a group, in the order of the tree.
+  func children(of group: String) -> [Int] { groups[.string(group)].map { members[$0] } ?? [] }
 }
 
-extension String {
-  /// Everything before the last slash; empty where there is none.
-  fileprivate var parentPath: Substring {
-    utf8.lastIndex(of: 0x2F).map { self[..<$0] } ?? ""
+extension Manifest.Entry {
+  /// The path of the group that the tensor lies in.
+  fileprivate var group: Substring.UTF8View { path.utf8[..<(slash ?? path.startIndex)] }
+
+  /// The tensor's link in that group.
+  var link: String {
+    guard let slash else { return path }
+    return String(path[path.utf8.index(after: slash)...])
   }
+
+  private var slash: String.Index? { path.utf8.lastIndex(of: 0x2F) }
 }

@@ -35,7 +35,8 @@ struct NativeWriter {
     _ builder: inout TreeBuilder, _ manifest: inout Manifest
   ) throws(CheckpointError) -> Range<Int> {
     let file = try hdf5 { () throws(HDF5Error) in
-      try File.create(output.temporaryPath, truncating: true, locking: false)
+      try File.create(
+        output.temporaryPath, metadataBlock: builder.expectedMetadata, truncating: true, locking: false)
     }
     let group = try hdf5 { () throws(HDF5Error) in try file.root() }
     let location = RootLocation(of: root)

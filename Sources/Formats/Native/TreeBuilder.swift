@@ -26,6 +26,9 @@ struct TreeBuilder {
     names = OptimizerNames(root)
   }
 
+  /// About how many bytes the headers of the tensors' datasets take.
+  var expectedMetadata: Int { table.tensors.count * 512 }
+
   /// The manifest's entries, with the digests of the jobs' results where there are some already.
   func entries(_ results: [WrittenJob], _ algorithm: Digest.Algorithm) -> [Manifest.Entry] {
     listed.map { entry, job in
@@ -158,7 +161,7 @@ struct TreeBuilder {
     _ tensor: Tensor, in group: borrowing Group, _ link: String, path: String
   ) throws(CheckpointError) {
     let index = table.index(of: tensor)
-    if let index, let first = places[index], table.tensors[index].isTied(to: tensor) {
+    if let index, let first = places[index] {
       return try writeAlias(tensor, of: listed[first].entry, in: group, link, path)
     }
     var entry = Manifest.Entry(path: path, dtype: tensor.dtype, shape: tensor.shape, range: 0..<0)
@@ -178,11 +181,13 @@ struct TreeBuilder {
       return tensor.byteCount == 0 ? 0 : Int(try dataset.offset ?? 0)
     }
     entry.range = offset..<(offset + tensor.byteCount)
-    if let index {
-      places[index] = listed.count
-      listed.append((entry, jobs.count))
-      jobs.append(Job(tensor: index, job: WriteJob(source: tensor.source, offset: offset)))
+    guard let index else {  // no bytes to write
+      (entry.xxh3, entry.sha256) = (try tensor.digest(.xxh3), try tensor.digest(.sha256))
+      return listed.append((entry, nil))
     }
+    places[index] = listed.count
+    listed.append((entry, jobs.count))
+    jobs.append(Job(tensor: index, job: WriteJob(source: tensor.source, offset: offset)))
   }
 
   /// A tied tensor is a second hard link; where the two differ in what is no content of the dataset, a note.

@@ -48,7 +48,6 @@ struct TreeReader {
   mutating func node(
     _ group: borrowing Group, _ link: String, path: String, depth: Int
   ) throws(CheckpointError) -> Value {
-    if let index = manifest?.index(of: path) { return .tensor(try indexed(index)) }
     do throws(CheckpointError) {
       let info = try hdf5 { () throws(HDF5Error) in try group.object(link) }
       try count()
@@ -201,13 +200,16 @@ struct TreeReader {
 
   /// The links of a group in the order of the tree.
   func links(of group: borrowing Group, _ path: String) throws(CheckpointError) -> [ChildLink] {
-    let listed = manifest?.children(of: path) ?? []
-    let owned = path.isEmpty ? 1 : 0
-    let total = try hdf5 { () throws(HDF5Error) in try group.linkCount }
-    // A manifest that holds knows all tensors: a group that has no other children need not be walked.
-    if manifest != nil, listed.count == total - owned {
-      return listed.map { ChildLink(name: manifest?.name(of: $0) ?? "", index: $0) }
+    var listed: [ChildLink] = []
+    if let manifest {
+      let owned = path.isEmpty ? 1 : 0
+      listed = manifest.children(of: path).map { ChildLink(name: manifest.entries[$0].link, index: $0) }
+      let total = try hdf5 { () throws(HDF5Error) in try group.linkCount }
+      // A manifest that holds knows all tensors: a group that has no other children need not be walked.
+      if listed.count == total - owned { return listed }
     }
+    var indices: [Key: Int] = [:]
+    for link in listed { indices[.string(link.name)] = link.index }
     var links: [ChildLink] = []
     for link in try hdf5({ () throws(HDF5Error) in try group.links(objects: false) }) {
       guard link.kind == .hard else {
@@ -216,7 +218,7 @@ struct TreeReader {
           advice: "A checkpoint holds all its data itself. Do not trust this file.")
       }
       if path.isEmpty, link.name == Vocabulary.manifest { continue }
-      links.append(ChildLink(name: link.name, index: manifest?.index(of: path, link.name)))
+      links.append(ChildLink(name: link.name, index: indices[.string(link.name)]))
     }
     return try inOrder(links, of: group)
   }

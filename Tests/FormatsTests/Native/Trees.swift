@@ -23,18 +23,21 @@ final class TemporaryFolder {
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
   /// The names of all files in it, hidden ones included.
-  var names: [String] {
-    guard let listing = opendir(path) else { return [] }
-    defer { closedir(listing) }
-    var names: [String] = []
-    while let entry = readdir(listing) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
+  var names: [String] { filesIn(path) }
+}
+
+/// The names in a folder, sorted.
+func filesIn(_ folder: String) -> [String] {
+  guard let listing = opendir(folder) else { return [] }
+  defer { closedir(listing) }
+  var names: [String] = []
+  while let entry = readdir(listing) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
     }
-    return names.sorted()
+    if name != ".", name != ".." { names.append(name) }
   }
+  return names.sorted()
 }
 
 func readBytes(_ path: String) throws -> [UInt8] {
