@@ -70,10 +70,11 @@ struct InspectCommand: ParsableCommand {
     let rows = listing.rows(matching: filter.map { Glob($0) }, order: sort)
     let statistics = stats ? try self.statistics(listing, rows) : nil
     if json {
-      var report = InspectJSON()
+      var report = InspectJSON { (piece) throws(CheckpointError) in try Terminal.write(piece) }
       report.hasStatistics = stats
       report.statistics = statistics ?? [:]
-      return try Terminal.write(report.report(facts, listing, rows: rows))
+      try report.write(facts, listing, rows: rows)
+      return leak((opened, listing))
     }
     var view = InspectView(facts, root, listing, terminal)
     view.order = sort
@@ -101,6 +102,15 @@ struct InspectCommand: ParsableCommand {
     let view = HDF5View(listing: listing, file: facts)
     return json ? view.json() : view.text(Terminal.output)
   }
+}
+
+/// Keeps a value for as long as the process lives: it ends now, and taking ten thousand tensors apart costs a
+/// millisecond that nobody has use for.
+private func leak(_ value: Any) { _ = Unmanaged.passRetained(Kept(value)) }
+
+private final class Kept {
+  private let value: Any
+  init(_ value: Any) { self.value = value }
 }
 
 extension Listing.Order: ExpressibleByArgument {}
