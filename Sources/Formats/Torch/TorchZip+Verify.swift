@@ -31,7 +31,7 @@ extension TorchZip {
       if result.problems.contains(where: { $0.place == "record data.pkl" }) { return result }
       let checkpoint = try archive.read()
       result.checked.append("pickle and the bounds of every tensor")
-      result.warnings = checkpoint.warnings
+      result.warnings += checkpoint.warnings
     } catch {
       switch error.code {
       case .damaged, .unsupported: result.problems.append(.init(place: error.place ?? "file", message: error.message))

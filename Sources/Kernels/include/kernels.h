@@ -44,4 +44,8 @@ void ck_negate_integers(void *bytes, size_t count, size_t width);
 /// Reserves `size` bytes for a file on the systems that can; gives 0 or an errno. (`fallocate` is not in Swift's Glibc.)
 int ck_reserve(int descriptor, int64_t size);
 
+/// Lets growing buffers stay in the heap, whose pages are used again, instead of asking the system for new ones each
+/// time. For a process that is short and allocates much.
+void ck_keep_heap(void);
+
 #endif

@@ -29,7 +29,7 @@ struct DiffView {
       ])
       table.hasTitles = false
       for change in limited(diff.changed) {
-        table.rows.append([printable(change.path.isEmpty ? "(root)" : change.path), change.what.rawValue, what(change)])
+        table.rows.append([change.path.isEmpty ? "(root)" : printable(change.path), change.what.rawValue, what(change)])
         if showsValues { table.rows += try numbers(change) }
       }
       lines += table.lines(terminal)
@@ -61,7 +61,7 @@ struct DiffView {
     lines += ["", style.bold(title)]
     var table = Table([Table.Column(title: "", isFlexible: true), Table.Column(title: "", isDim: true)])
     table.hasTitles = false
-    for path in limited(paths) { table.rows.append([printable(path), value(at: path, in: root)?.text(limit: 60) ?? ""]) }
+    for path in limited(paths) { table.rows.append([label(path), cut(value(at: path, in: root)?.text(limit: 70) ?? "", to: 80)]) }
     lines += table.lines(terminal)
     more(paths.count, &lines)
   }
@@ -90,7 +90,7 @@ struct DiffView {
   private func side(_ value: Value?, _ what: Diff.Change.What) -> String {
     switch (value, what) {
     case (.string(let text)?, .type), (.string(let text)?, .dtype): printable(text)
-    case (let value?, _): value.text(limit: 48)
+    case (let value?, _): cut(value.text(limit: 48), to: 60)
     case (nil, _): "?"
     }
   }

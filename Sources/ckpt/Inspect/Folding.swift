@@ -12,6 +12,9 @@ struct FoldedRow: Sendable, Equatable {
   var count: Int
   /// `buffer`, `= wte.weight`: tensors with different notes are never folded together.
   var note: String
+
+  /// Whether the row has no storage of its own.
+  var isTied: Bool { note.utf8.first == 0x3D }
 }
 
 /// Folds runs of consecutive numbers in names: `h.0.weight`, `h.1.weight`, … with one element type and shape become
@@ -26,12 +29,24 @@ struct Folding {
 
   /// What all members of a run have in common.
   fileprivate struct Shared: Hashable {
-    let prefix: Key
+    var prefix: Key
     let suffix: Key
     let dtype: DType
     let shape: [Int]
     let note: Key
     let count: Int
+  }
+
+  /// One numbered layer: everything under a prefix and a number.
+  private struct Layer: Hashable {
+    let prefix: Key
+    let number: Int
+  }
+
+  private struct Member {
+    let number: Int
+    let item: Int
+    let layer: Layer
   }
 
   static func fold(_ rows: [FoldedRow]) -> [FoldedRow] {
@@ -46,30 +61,46 @@ struct Folding {
 
   /// Folds the numbers that are the part `place` of a name.
   private static func fold(_ items: inout [Item], at place: Int) {
-    var groups: [Shared: [(number: Int, item: Int)]] = [:]
+    var groups: [Shared: [Member]] = [:]
+    var structures: [Layer: Hasher] = [:]
     for (index, item) in items.enumerated() {
-      guard let number = item.number(at: place), !item.row.note.utf8.starts(with: "=".utf8) else { continue }
-      groups[item.shared(around: place), default: []].append((number, index))
+      guard let number = item.number(at: place), !item.row.isTied else { continue }
+      let shared = item.shared(around: place)
+      let layer = Layer(prefix: shared.prefix, number: number)
+      groups[shared, default: []].append(Member(number: number, item: index, layer: layer))
+      var withoutPrefix = shared
+      withoutPrefix.prefix = .none
+      structures[layer, default: Hasher()].combine(withoutPrefix)
     }
+    let equal = structures.mapValues { $0.finalize() }
     var gone: Set<Int> = []
     for var members in groups.values where members.count > 1 {
       members.sort { ($0.number, $0.item) < ($1.number, $1.item) }
-      for run in runs(members) where run.count > 1 { merge(run.map(\.item), at: place, in: &items, &gone) }
+      for run in runs(members, equal) where run.count > 1 { merge(run.map(\.item), at: place, in: &items, &gone) }
     }
     if gone.isEmpty { return }
     items = items.indices.filter { !gone.contains($0) }.map { items[$0] }.sorted { $0.origin < $1.origin }
   }
 
-  /// Cuts sorted numbers where they are not consecutive.
-  private static func runs(_ members: [(number: Int, item: Int)]) -> [ArraySlice<(number: Int, item: Int)>] {
-    var runs: [ArraySlice<(number: Int, item: Int)>] = []
-    var start = 0
-    for index in 1...members.count
-    where index == members.count || members[index].number != members[index - 1].number + 1 {
+  /// Cuts sorted numbers where they are not consecutive. A short run is one only if its layers are alike in all their
+  /// tensors: a Linear and the BatchNorm after it have a bias of one shape, and are no repetition.
+  private static func runs(_ members: [Member], _ structure: [Layer: Int]) -> [ArraySlice<Member>] {
+    cut(members[...]) { $0.number + 1 == $1.number }.flatMap { run in
+      run.count >= certainRun ? [run] : cut(run) { structure[$0.layer] == structure[$1.layer] }
+    }
+  }
+
+  private static let certainRun = 4
+
+  /// Cuts between neighbours that do not belong together.
+  private static func cut(_ members: ArraySlice<Member>, _ together: (Member, Member) -> Bool) -> [ArraySlice<Member>] {
+    var runs: [ArraySlice<Member>] = []
+    var start = members.startIndex
+    for index in members.indices.dropFirst() where !together(members[index - 1], members[index]) {
       runs.append(members[start..<index])
       start = index
     }
-    return runs
+    return runs + [members[start...]]
   }
 
   /// Makes one item of a run, at the place of the one that comes first in the file.

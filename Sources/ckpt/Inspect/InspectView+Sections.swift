@@ -33,7 +33,7 @@ extension InspectView {
       let known = elements[position..<(position + group.params.count)].compactMap(\.self)
       position += group.params.count
       table.rows.append(
-        ["\(number)"] + options.map { key in group.dict[key]?.text(limit: 24) ?? "-" } + [
+        ["\(number)"] + options.map { key in group.dict[key]?.brief ?? "-" } + [
           grouped(group.params.count), known.count == group.params.count ? grouped(known.reduce(0, +)) : "?",
         ])
     }
@@ -56,8 +56,13 @@ extension InspectView {
         keys.append(option.key)
       }
     }
-    return keys
+    let known = usualOrder.filter(seen.contains)
+    return known + keys.filter { !usualOrder.contains($0) }
   }
+
+  private static let usualOrder = [
+    "lr", "betas", "momentum", "dampening", "nesterov", "alpha", "rho", "lr_decay", "eps", "weight_decay", "amsgrad",
+  ].map(Key.string)
 
   /// The size of each parameter: that of its largest slot, or of the model's tensor of its name.
   private func elements(of optimizer: Listing.OptimizerRow) -> [Int?] {
@@ -92,13 +97,13 @@ extension InspectView {
     ])
     for folded in sorted(Folding.fold(lens.entries.compactMap { $0.folded(lens) })) {
       table.rows.append([
-        printable(folded.name), folded.dtype.rawValue, shape(folded.shape), folded.count > 1 ? "x\(folded.count)" : "",
-        size(folded.bytes), printable(folded.note),
+        label(folded.name), folded.dtype.rawValue, shape(folded.shape), folded.count > 1 ? "x\(folded.count)" : "",
+        folded.isTied ? "" : size(folded.bytes), printable(folded.note),
       ])
     }
     add(table.lines(terminal))
     let others = lens.entries.filter { $0.tensor == nil }
-    add(others.map { "  \(printable($0.name))  \($0.value.text(limit: 100))" })
+    add(others.map { "  \(label($0.name))  \(cut($0.value.text(limit: 100), to: 100))" })
     add([style.dim("  \(totals.types)")])
   }
 

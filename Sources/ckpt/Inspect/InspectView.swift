@@ -86,7 +86,7 @@ struct InspectView {
   private static func scalars(in dict: Dict) -> [(name: String, text: String)] {
     dict.entries.compactMap { entry in
       guard entry.value.isScalar else { return nil }
-      return (printable(entry.key.text), entry.value.text(limit: 60))
+      return (shortened(label(entry.key.text), to: 60), entry.value.brief)
     }
   }
 
@@ -123,12 +123,12 @@ struct InspectView {
     var table = Table([Table.Column(title: ""), Table.Column(title: "")])
     table.hasTitles = false
     let width = min(textWidth, 160)
-    let names = shown.map { shortened(printable($0.step.text), to: 40) }
+    let names = shown.map { shortened(label($0.step.text), to: 40) }
     let room = max(width - 4 - (names.map(columns).max() ?? 0), 30)
     for (name, entry) in zip(names, shown) {
-      table.rows.append([name, shortened(entry.value.text(limit: room), to: room + 20)])
+      table.rows.append([name, cut(entry.value.text(limit: room), to: room)])
     }
-    for value in hidden.prefix(12) { table.rows.append([printable(value.path), value.value.text(limit: room)]) }
+    for value in hidden.prefix(12) { table.rows.append([label(value.path), cut(value.value.text(limit: room), to: room)]) }
     if hidden.count > 12 { table.rows.append(["…", "\(hidden.count - 12) more values (--json lists all)"]) }
     add(table.lines(terminal))
   }
@@ -149,6 +149,16 @@ extension Value {
     case .none, .bool, .int, .bigInt, .double, .complex, .string, .surrogateString, .token: true
     case .tensor(let tensor): tensor.shape.isEmpty
     default: false
+    }
+  }
+
+  /// A scalar, or a tuple of some, in a few characters: six digits of a number are enough to look at.
+  var brief: String {
+    switch self {
+    case .double(let number): ckpt.short(number, digits: 6)
+    case .sequence(.tuple, let items) where items.allSatisfy(\.isScalar):
+      cut("(\(items.map(\.brief).joined(separator: ", ")))", to: 40)
+    default: cut(text(limit: 40), to: 60)
     }
   }
 

@@ -23,7 +23,7 @@ struct TensorTableView {
   mutating func add(_ index: Int) {
     let row = listing.tensors[index]
     var cells = [
-      printable(row.path), row.tensor.dtype.rawValue, shape(row.tensor.shape), size(row.tensor.byteCount),
+      label(row.path), row.tensor.dtype.rawValue, shape(row.tensor.shape), size(row.tensor.byteCount),
     ]
     if let statistics { cells += Self.cells(statistics[index] ?? nil) }
     cells.append(note(row))

@@ -43,7 +43,7 @@ struct ValuesView {
     table.indent = 0
     // The body throws nothing.
     try? value.forEachLeaf { (_, text, leaf) throws(CheckpointError) in
-      table.rows.append([printable(text), Self.short(leaf)])
+      table.rows.append([label(text), Self.short(leaf)])
     }
     lines += table.rows.isEmpty ? [value.text()] : table.lines(terminal)
   }

@@ -66,6 +66,23 @@ func shortened(_ text: String, to width: Int) -> String {
   return String(result)
 }
 
+/// `text` in at most `width` columns: its end gives way.
+func cut(_ text: String, to width: Int) -> String {
+  guard columns(text) > width else { return text }
+  var result = String.UnicodeScalarView()
+  var left = width - 1
+  for scalar in text.unicodeScalars {
+    left -= columns(scalar)
+    if left < 0 { break }
+    result.append(scalar)
+  }
+  result.append("…")
+  return String(result)
+}
+
+/// A name as it is shown: printable, and seen even when it is empty.
+func label(_ name: String) -> String { name.isEmpty ? "''" : printable(name) }
+
 /// `1,234,567`
 func grouped(_ number: Int) -> String {
   let digits = Array(String(number.magnitude).utf8)

@@ -109,7 +109,7 @@ struct VerifyResult: Sendable {
     if isSound {
       lines.append("\(name): \(style.good("sound"))")
     } else {
-      lines.append("\(name): \(style.bad("damaged")), \(counted(report.problems.count, "problem"))")
+      lines.append("\(name): \(style.bad("not sound")), \(counted(report.problems.count, "problem"))")
     }
     lines += report.problems.map { "  \(style.bad("problem")) \(printable($0.place)): \(printable($0.what))" }
     lines += report.warnings.map { "  \(style.warning("odd")) \(printable($0))" }
