@@ -227,7 +227,11 @@ extension Manifest {
   ///
   /// - Parameter own: where the manifest itself lies.
   func gaps(in fileSize: Int, own: Range<Int>) throws(CheckpointError) -> [Range<Int>] {
-    var ranges = entries.filter { $0.aliasOf == nil && !$0.range.isEmpty }.map(\.range)
+    var ranges: [Range<Int>] = []
+    ranges.reserveCapacity(entries.count + 1)
+    for index in entries.indices where entries[index].aliasOf == nil && !entries[index].range.isEmpty {
+      ranges.append(entries[index].range)
+    }
     ranges.append(own)
     // They mostly are in order already.
     if zip(ranges, ranges.dropFirst()).contains(where: { $0.lowerBound > $1.lowerBound }) {
