@@ -33,9 +33,9 @@ public struct HDF5Listing: Sendable {
   static let maximumDepth = 64
   private var seen: Set<UInt64> = []
 
-  /// Whether the file starts as an HDF5 file does.
-  public static func recognises(_ start: FileStart) -> Bool {
-    start.starts(with: [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A])
+  /// Whether it is an HDF5 file, and the root does not say that it is ours.
+  public static func isForeign(_ start: FileStart) -> Bool {
+    start.starts(with: [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]) && !NativeFormat.recognises(start.path)
   }
 
   /// - Throws: `damaged`, `unsupported` when libhdf5 cannot open it.

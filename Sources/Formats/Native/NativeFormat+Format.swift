@@ -1,5 +1,4 @@
 import Checkpoint
-import HDF5
 
 extension Format {
   /// ckpt's own HDF5 files.
@@ -23,10 +22,12 @@ extension Format {
 }
 
 extension NativeFormat {
-  /// Whether a file is one of ours, damaged or not: the root's attributes stand near the start, where this writer puts
-  /// them, or libhdf5 finds them elsewhere.
+  /// Whether a file is one of ours, damaged or not. The root's first attributes lie near the file's start, where this
+  /// looks for them, since libhdf5 takes a millisecond to open a file and cannot open one that is cut short. It is asked
+  /// where they are not found: other programs may have moved them.
   static func recognises(_ start: FileStart) -> Bool {
     guard start.starts(with: [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]) else { return false }
-    return start.contains("format_version") && start.contains("ckpt") || recognises(start.path)
+    if start.contains("format\0"), start.contains("ckpt"), start.contains("format_version\0") { return true }
+    return recognises(start.path)
   }
 }

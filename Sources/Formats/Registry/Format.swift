@@ -69,6 +69,11 @@ extension Format {
       guard let first = known.first else { throw UnsupportedFormat.error(for: kind).inFile(path) }
       return known.first { $0.recognises(start) } ?? first
     }
+    return try input(start)
+  }
+
+  /// The format that a file's content says.
+  public static func input(_ start: FileStart) throws(CheckpointError) -> Format {
     if let format = all.first(where: { $0.recognises(start) }) { return format }
     throw UnsupportedFormat.error(for: start)
   }

@@ -46,36 +46,35 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     try ckpt.run { () throws(CheckpointError) in
       let start = try FileStart(file)
-      if HDF5Listing.recognises(start), !Format.all.contains(where: { $0.recognises(start) }) {
+      do throws(CheckpointError) {
+        let format = try Format.input(start)
+        try inspect(format, try format.read(file, Format.ReadOptions()))
+      } catch {
+        // Whatever else is wrong with it, an HDF5 file that is not ours can be shown as what it is.
+        guard error.code == .unsupported, HDF5Listing.isForeign(start) else { throw error.inFile(file) }
         try Terminal.write(try foreign(start))
-      } else {
-        try inspect()
       }
       return Exit.yes
     }
   }
 
-  private func inspect() throws(CheckpointError) {
-    let format = try Format.input(file)
-    let opened: Format.Opened
-    do throws(CheckpointError) { opened = try format.read(file, Format.ReadOptions()) } catch { throw error.inFile(file) }
+  private func inspect(_ format: Format, _ opened: Format.Opened) throws(CheckpointError) {
     let root = opened.checkpoint.root
     let terminal = Terminal.output
     if let values {
       var view = ValuesView(terminal)
-      do throws(CheckpointError) { return try Terminal.write(try view.text(of: values, in: root)) } catch {
-        throw error.inFile(file)
-      }
+      return try Terminal.write(try view.text(of: values, in: root))
     }
     let facts = FileFacts(file, format, opened)
     let listing = try Listing(root)
     let rows = listing.rows(matching: filter.map { Glob($0) }, order: sort)
     let statistics = stats ? try self.statistics(listing, rows) : nil
     if json {
-      var report = InspectJSON()
+      var report = InspectJSON { (piece) throws(CheckpointError) in try Terminal.write(piece) }
       report.hasStatistics = stats
       report.statistics = statistics ?? [:]
-      return try Terminal.write(report.report(facts, listing, rows: rows))
+      try report.write(facts, listing, rows: rows)
+      return leak((opened, listing))
     }
     var view = InspectView(facts, root, listing, terminal)
     view.order = sort
@@ -86,7 +85,7 @@ struct InspectCommand: ParsableCommand {
   private func statistics(_ listing: Listing, _ rows: [Int]) throws(CheckpointError) -> [Int: Statistics?] {
     let all = try parallelMap(count: rows.count) { (index) throws(CheckpointError) -> Statistics? in
       let row = listing.tensors[rows[index]]
-      do throws(CheckpointError) { return try Statistics(row.tensor) } catch { throw error.at(row.path).inFile(file) }
+      do throws(CheckpointError) { return try Statistics(row.tensor) } catch { throw error.at(row.path) }
     }
     return Dictionary(zip(rows, all), uniquingKeysWith: { first, _ in first })
   }
@@ -103,6 +102,15 @@ struct InspectCommand: ParsableCommand {
     let view = HDF5View(listing: listing, file: facts)
     return json ? view.json() : view.text(Terminal.output)
   }
+}
+
+/// Keeps a value for as long as the process lives: it ends now, and taking ten thousand tensors apart costs a
+/// millisecond that nobody has use for.
+private func leak(_ value: Any) { _ = Unmanaged.passRetained(Kept(value)) }
+
+private final class Kept {
+  private let value: Any
+  init(_ value: Any) { self.value = value }
 }
 
 extension Listing.Order: ExpressibleByArgument {}

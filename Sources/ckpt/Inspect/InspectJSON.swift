@@ -8,8 +8,14 @@ struct InspectJSON {
   var statistics: [Int: Statistics?] = [:]
   var hasStatistics = false
 
-  /// The bytes of the whole report.
-  mutating func report(_ file: FileFacts, _ listing: Listing, rows: [Int]) -> [UInt8] {
+  /// Where the text goes, piece by piece.
+  private let output: ([UInt8]) throws(CheckpointError) -> Void
+  private static let pieceSize = 1 << 16
+
+  init(_ output: @escaping ([UInt8]) throws(CheckpointError) -> Void) { self.output = output }
+
+  /// The whole report.
+  mutating func write(_ file: FileFacts, _ listing: Listing, rows: [Int]) throws(CheckpointError) {
     json.beginObject()
     head(file)
     json.key(plain: "sections")
@@ -18,17 +24,27 @@ struct InspectJSON {
     json.endArray()
     json.key(plain: "values")
     json.beginArray()
-    for value in listing.values { write(value) }
+    for value in listing.values {
+      write(value)
+      try pass(Self.pieceSize)
+    }
     json.endArray()
     json.key(plain: "tensors")
     json.beginArray()
-    for row in rows { write(listing, row) }
+    for row in rows {
+      write(listing, row)
+      try pass(Self.pieceSize)
+    }
     json.endArray()
     json.key(plain: "warnings")
     json.strings(file.warnings + listing.warnings)
     json.endObject()
-    json.newline()
-    return json.bytes + [0x0A]
+    try pass(0)
+    try output([0x0A])
+  }
+
+  private mutating func pass(_ limit: Int) throws(CheckpointError) {
+    if json.bytes.count > limit { try json.drain(output) }
   }
 
   private mutating func head(_ file: FileFacts) {
@@ -121,7 +137,7 @@ struct InspectJSON {
     json.key(plain: "bytes")
     json.int(row.tensor.byteCount)
     json.key(plain: "digest")
-    json.string(row.tensor.recordedDigest?.description)
+    if let digest = row.tensor.recordedDigest { json.digest(digest) } else { json.null() }
     json.key(plain: "alias_of")
     json.string(row.aliasOf.map { listing.tensors[$0].path })
     if hasStatistics { write(statistics[index] ?? nil) }

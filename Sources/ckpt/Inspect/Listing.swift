@@ -100,7 +100,12 @@ private struct ListingWalk {
       for (index, item) in items.enumerated() { visit(item, at: .index(index)) }
     case .record(let record):
       guard !record.fields.isEmpty else { return add(value) }
-      for field in record.fields { visit(field.value, at: .field(field.name)) }
+      for field in record.fields {
+        // A tensor with Python attributes is still that tensor.
+        if record.isDecorated, field.name.hasSameBytes(as: "tensor") { visit(field.value) } else {
+          visit(field.value, at: .field(field.name))
+        }
+      }
     default: add(value)
     }
   }
@@ -230,6 +235,10 @@ private struct ListingWalk {
     finished.values.append(
       Listing.ValueRow(path: String(decoding: path, as: UTF8.self), value: value, section: section))
   }
+}
+
+extension Record {
+  fileprivate var isDecorated: Bool { type.hasSameBytes(as: "torch.tensor_with_attributes") }
 }
 
 // MARK: - Choosing and ordering
