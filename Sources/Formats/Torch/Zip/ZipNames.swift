@@ -1,11 +1,5 @@
 import Checkpoint
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// The places of records by name. Case does not count, as in torch.
 ///
 /// Nearly all names are `data/<number>`: those are looked up by the number.
