@@ -49,7 +49,8 @@ enum LeafReader {
 
   static func bytes(of storage: StoredBytes) throws(CheckpointError) -> [UInt8] {
     guard storage.source.byteCount <= maximumBytes else {
-      throw CheckpointError(.damaged, "a value of \(storage.source.byteCount) bytes; at most \(maximumBytes) are allowed")
+      throw CheckpointError(
+        .damaged, "a value of \(storage.source.byteCount) bytes; at most \(maximumBytes) are allowed")
     }
     var bytes: [UInt8] = []
     try storage.source.withBytes { (buffer) throws(CheckpointError) in bytes = Array(buffer) }

@@ -112,7 +112,9 @@ private struct NativeVerifier {
     _ file: borrowing NativeFile, _ root: Value
   ) throws(CheckpointError) {
     guard let text = file.contentDigest else { return problem("/", "the attribute content_digest is missing") }
-    guard let claim = Digest(text: text) else { return problem("/", "content_digest is \"\(text)\", which is no digest") }
+    guard let claim = Digest(text: text) else {
+      return problem("/", "content_digest is \"\(text)\", which is no digest")
+    }
     let found = try ContentDigest.compute(root, claim.algorithm, threads: threads)
     if found != claim { problem("/", "the content digest is \(found), the file claims \(claim)") }
     report.checked.append("content digest \(claim)")

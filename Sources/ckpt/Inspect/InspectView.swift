@@ -80,7 +80,8 @@ struct InspectView {
     if case .dict(let training)? = dict["training"] { found += Self.scalars(in: training) }
     guard !found.isEmpty else { return }
     heading("Training", "")
-    add(wrapped(found.map { "\($0.name) \(style.bold($0.text))" }, widths: found.map { columns($0.name + $0.text) + 1 }))
+    add(
+      wrapped(found.map { "\($0.name) \(style.bold($0.text))" }, widths: found.map { columns($0.name + $0.text) + 1 }))
   }
 
   private static func scalars(in dict: Dict) -> [(name: String, text: String)] {
