@@ -28,7 +28,7 @@ extension NativeFormat {
       } catch {
         warnings.append("the manifest is not used: \(error.message); every object was read instead")
       }
-      var reader = TreeReader(file: file.mapped, manifest: index)
+      var reader = TreeReader(file: file.mapped, manifest: index, manifestRange: file.noticedManifest())
       let root = try reader.read(file.root(), at: file.location)
       return Checkpoint(root: root, warnings: warnings + reader.warnings, recordedDigest: file.contentDigest)
     } catch {
@@ -120,6 +120,9 @@ struct NativeFile: ~Copyable {
         advice: "Use a newer ckpt.")
     }
   }
+
+  /// Where the manifest lies; nil when there is none that could be one.
+  func noticedManifest() -> Range<Int>? { (try? manifestRange()).flatMap { $0 } }
 
   /// Where the manifest lies; nil when there is none.
   func manifestRange() throws(CheckpointError) -> Range<Int>? {

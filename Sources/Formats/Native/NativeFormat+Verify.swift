@@ -27,7 +27,7 @@ private struct NativeVerifier {
     let file = try NativeFile(path)
     report.checked.append("header of version \(file.version)")
     // The whole tree is read without the manifest's help, so that the two can be compared.
-    var reader = TreeReader(file: file.mapped, manifest: nil)
+    var reader = TreeReader(file: file.mapped, manifest: nil, manifestRange: file.noticedManifest())
     let root = try reader.read(file.root(), at: file.location)
     report.checked.append("structure and profile of \(reader.found.count) tensors")
     try checkManifest(file, reader.found, TensorTable(root))
