@@ -10,6 +10,9 @@ extension TreeReader {
     var names: [String] = []
     names.reserveCapacity(links.count)
     for link in links { names.append(try LinkName.unescape(link)) }
+    guard Set(names.map(Key.string)).count == names.count else {
+      throw CheckpointError(.damaged, "two parameters have one name", place: "/\(path)/params")
+    }
     var form = OptimizerForm(names: names)
     form.ids = try ids(group, path, count: names.count)
     form.slots = try group.texts("slots")
@@ -28,6 +31,9 @@ extension TreeReader {
     guard let ids = try integers(group, "ids", path) else { return Array(0..<Int64(count)) }
     guard ids.count == count else {
       throw CheckpointError(.damaged, "\(ids.count) ids for \(count) parameters", place: "/\(path)/ids")
+    }
+    guard Set(ids).count == count else {
+      throw CheckpointError(.damaged, "the ids are not distinct", place: "/\(path)/ids")
     }
     return ids
   }
