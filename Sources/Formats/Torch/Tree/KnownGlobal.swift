@@ -31,7 +31,8 @@ enum KnownGlobal: Sendable {
     case "torch._tensor": self = name == "_rebuild_from_type_v2" ? .rebuildFromType : .unknown
     case "torch.serialization": self = name == "_get_layout" ? .layout : .unknown
     case "numpy": self = name == "dtype" ? .numpyDType : .unknown
-    case "numpy.core.multiarray": self = name == "scalar" ? .numpyScalar : name == "_reconstruct" ? .numpyReconstruct : .unknown
+    case "numpy.core.multiarray":
+      self = name == "scalar" ? .numpyScalar : name == "_reconstruct" ? .numpyReconstruct : .unknown
     case "numpy.core.numeric": self = name == "_frombuffer" ? .numpyFromBuffer : .unknown
     default: self = .unknown
     }

@@ -50,7 +50,8 @@ struct TorchStorages {
     if let index = byKey[.string(key)] {
       guard storages[index].type == type, storages[index].numel == numel else {
         throw CheckpointError(
-          .damaged, "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[index].numel) x "
+          .damaged,
+          "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[index].numel) x "
             + "\(storages[index].type.dtype.rawValue) elsewhere")
       }
       return index
@@ -87,7 +88,8 @@ struct TorchStorages {
     let count = elementCount(of: shape) ?? 0
     guard count == 0 || last < base.byteCount / itemSize else {
       throw CheckpointError(
-        .damaged, "size \(shape), stride \(strides), offset \(offset): the last element is number \(last) of a storage "
+        .damaged,
+        "size \(shape), stride \(strides), offset \(offset): the last element is number \(last) of a storage "
           + "of \(base.byteCount / itemSize)")
     }
     let (byteCount, overflow) = count.multipliedReportingOverflow(by: itemSize)

@@ -42,7 +42,9 @@ extension TorchTree {
   private mutating func dict(_ kind: Dict.Kind, _ object: PickleObject) throws(CheckpointError) -> Value {
     guard object.items.isEmpty else { throw CheckpointError(.damaged, "list items in a dict") }
     var lists: [[Int32]] = []
-    if let first = try arguments(object.arguments, of: "a dict's arguments").nodes.first { lists.append(try pairs(first)) }
+    if let first = try arguments(object.arguments, of: "a dict's arguments").nodes.first {
+      lists.append(try pairs(first))
+    }
     lists.append(object.pairs)
     var dict = Dict(try entries(lists), kind: kind)
     for state in object.states { dict.attributes += try attributes(state) }
@@ -138,7 +140,9 @@ extension TorchTree {
     case .bytes: return .bytes(try plainBytes(arguments))
     case .byteArray: return .byteArray(try plainBytes(arguments))
     case .complex: return try complex(arguments)
-    case .size: return .size(try arguments.nodes.first.map { (n) throws(CheckpointError) in try ints(n, "a size") }?.map(Int64.init) ?? [])
+    case .size:
+      return .size(
+        try arguments.nodes.first.map { (n) throws(CheckpointError) in try ints(n, "a size") }?.map(Int64.init) ?? [])
     case .device: return .token(.device, try device(arguments))
     case .layout:
       guard arguments.count == 1 else { throw CheckpointError(.damaged, "a layout without its name") }
@@ -149,7 +153,9 @@ extension TorchTree {
   }
 
   private func device(_ arguments: Arguments) throws(CheckpointError) -> String {
-    guard arguments.count == 1 || arguments.count == 2 else { throw CheckpointError(.damaged, "a device without a name") }
+    guard arguments.count == 1 || arguments.count == 2 else {
+      throw CheckpointError(.damaged, "a device without a name")
+    }
     let name = try string(arguments[0], "a device's name")
     return arguments.count == 1 || isNone(arguments[1]) ? name : "\(name):\(try int(arguments[1], "a device's number"))"
   }
@@ -223,7 +229,9 @@ extension TorchTree {
     case .stringOwned(let index): return pickle.owned[Int(index)]
     case .list(let index):
       return try pickle.containers[Int(index)].map { (item) throws(CheckpointError) in
-        guard let byte = UInt8(exactly: try int(item, "a byte")) else { throw CheckpointError(.damaged, "a byte above 255") }
+        guard let byte = UInt8(exactly: try int(item, "a byte")) else {
+          throw CheckpointError(.damaged, "a byte above 255")
+        }
         return byte
       }
     case .object(let index):

@@ -45,7 +45,9 @@ final class RecordSource: ByteSource {
     limit: Int, _ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     defer { withExtendedLifetime(file) {} }
-    guard verdict.load(ordering: .acquiring) == Verdict.unknown else { return try memory.forEachPiece(limit: limit, body) }
+    guard verdict.load(ordering: .acquiring) == Verdict.unknown else {
+      return try memory.forEachPiece(limit: limit, body)
+    }
     var sum = Checksum()
     try memory.forEachPiece(limit: limit) { (piece) throws(CheckpointError) in
       sum.update(piece)
