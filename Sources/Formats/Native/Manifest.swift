@@ -179,7 +179,7 @@ extension Manifest {
       default: try scanner.skipValue()
       }
     }
-    guard let dtype, let range, dtype.byteCount(of: shape) == range.count else {
+    guard let dtype, let range, dtype.byteCount(of: shape) == range.count, shape.count <= Vocabulary.maximumRank else {
       throw CheckpointError(.damaged, "dtype, shape and offsets do not agree", place: "manifest: \(path)")
     }
     entry.dtype = dtype

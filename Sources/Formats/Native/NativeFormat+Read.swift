@@ -31,7 +31,7 @@ extension NativeFormat {
       } catch {
         warnings.append("the manifest is not used: \(error.message); every object was read instead")
       }
-      var reader = TreeReader(file: file.mapped, manifest: index)
+      var reader = TreeReader(file: file.mapped, manifest: index, manifestRange: file.noticedManifest())
       let root = try reader.read(file.root(), at: file.location)
       let header = Header(
         version: file.version, producer: file.producer, contentDigest: file.contentDigest, bytes: file.mapped.count)
@@ -125,6 +125,9 @@ struct NativeFile: ~Copyable {
         advice: "Use a newer ckpt.")
     }
   }
+
+  /// Where the manifest lies; nil when there is none that could be one.
+  func noticedManifest() -> Range<Int>? { (try? manifestRange()).flatMap { $0 } }
 
   /// Where the manifest lies; nil when there is none.
   func manifestRange() throws(CheckpointError) -> Range<Int>? {

@@ -9,7 +9,7 @@ import Testing
   import Darwin
 #endif
 
-/// SAF-2, INT-3: whatever happens to a file's bytes, `verify` says so and nothing crashes.
+/// INT-2: whatever happens to a file's bytes, `verify` says so and nothing crashes.
 @Suite struct NativeDamageTests {
   let folder = TemporaryFolder()
 
