@@ -30,7 +30,10 @@ import Testing
   }
 
   @Test func missingInput() {
-    for arguments in [["inspect", "no.pt"], ["verify", "no.pt"], ["convert", "no.pt", scratch.path("a.h5")], ["diff", Self.state, "no.pt"]] {
+    for arguments in [
+      ["inspect", "no.pt"], ["verify", "no.pt"], ["convert", "no.pt", scratch.path("a.h5")],
+      ["diff", Self.state, "no.pt"],
+    ] {
       let result = Binary.run(arguments, scratch)
       #expect(result.code == 66)
       #expect(result.error.contains("no.pt: no such file"))

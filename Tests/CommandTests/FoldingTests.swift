@@ -38,7 +38,9 @@ import Testing
   }
 
   @Test func neighboursThatAreNoRepetitionStay() {
-    let rows = [row("0.weight", [4, 4]), row("0.bias"), row("1.weight"), row("1.bias"), row("1.running_mean", [4], "buffer")]
+    let rows = [
+      row("0.weight", [4, 4]), row("0.bias"), row("1.weight"), row("1.bias"), row("1.running_mean", [4], "buffer"),
+    ]
     #expect(fold(rows) == rows.map(\.name))
   }
 

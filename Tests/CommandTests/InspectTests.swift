@@ -101,7 +101,8 @@ import Testing
     let groups = Binary.run(["inspect", Self.transformer, "--values", "optimizer.param_groups.0.lr"], scratch)
     #expect(groups.output == "0.0015499999999999997\n")
     let bias = Binary.run(
-      ["inspect", Binary.fixture("torch/cnn_adam_amsgrad.pt"), "--values", "state_dict.bn1.num_batches_tracked"], scratch)
+      ["inspect", Binary.fixture("torch/cnn_adam_amsgrad.pt"), "--values", "state_dict.bn1.num_batches_tracked"],
+      scratch)
     #expect(bias.output == "int64 []\n5\n")
     let none = Binary.run(["inspect", Self.transformer, "--values", "modell"], scratch)
     #expect(none.code == 64)
@@ -134,7 +135,8 @@ import Testing
     let big = try #require(BigInt(decimal: "123456789012345678901234567890"))
     let values: [Value] = [
       .double(.nan), .double(-.infinity), .double(1), .int(1 << 53), .int(1 << 53 + 1), .bigInt(big), .none,
-      .bytes([0, 255]), .complex(1, -2), .sequence(.tuple, [.bool(true)]), .dict(Dict([Dict.Entry(.int(1), .string("a"))])),
+      .bytes([0, 255]), .complex(1, -2), .sequence(.tuple, [.bool(true)]),
+      .dict(Dict([Dict.Entry(.int(1), .string("a"))])),
     ]
     for value in values { json.value(value) }
     json.endArray()
@@ -146,7 +148,8 @@ import Testing
 
   @Test func hostileNamesDoNotReachTheTerminal() throws {
     let tensor = try Tensor(dtype: .uint8, shape: [1], source: BufferSource([1]))
-    let root = Value.dict(Dict([Dict.Entry(.string("\u{1B}]0;evil\u{07}"), .tensor(tensor)), Dict.Entry(.string("b"), .tensor(tensor))]))
+    let root = Value.dict(
+      Dict([Dict.Entry(.string("\u{1B}]0;evil\u{07}"), .tensor(tensor)), Dict.Entry(.string("b"), .tensor(tensor))]))
     let facts = FileFacts(path: "\u{1B}x", bytes: 1, id: "pt", name: "test", warnings: ["\u{1B}w"])
     let listing = try Listing(root)
     var overview = InspectView(facts, root, listing, .plain)

@@ -18,7 +18,10 @@ import Testing
   }
 
   @Test func shortNumbers() {
-    #expect([0, 1.5, 0.00155, 1e-8, 123_456.7, -2].map { short($0, digits: 4) } == ["0", "1.5", "0.00155", "1e-08", "1.235e+05", "-2"])
+    #expect(
+      [0, 1.5, 0.00155, 1e-8, 123_456.7, -2].map { short($0, digits: 4) } == [
+        "0", "1.5", "0.00155", "1e-08", "1.235e+05", "-2",
+      ])
     #expect([Double.nan, .infinity, -.infinity].map { short($0) } == ["nan", "inf", "-inf"])
   }
 

@@ -57,7 +57,9 @@ public struct HDF5Listing: Sendable {
     do throws(HDF5Error) { links = try group.links() } catch { return warn(path, error) }
     for link in links {
       guard nodes.count < Self.maximumNodes else {
-        if warnings.last?.hasPrefix("more than") != true { warnings.append("more than \(Self.maximumNodes) objects; the rest is not listed") }
+        if warnings.last?.hasPrefix("more than") != true {
+          warnings.append("more than \(Self.maximumNodes) objects; the rest is not listed")
+        }
         return
       }
       do throws(HDF5Error) { try visit(link, in: group, path + [link.name]) } catch { warn(path + [link.name], error) }
@@ -77,7 +79,9 @@ public struct HDF5Listing: Sendable {
     case .group:
       let child = try group.openGroup(link.name)
       nodes.append(Node(path: path, kind: .group, attributes: attributes(of: child)))
-      guard path.count < Self.maximumDepth else { return warnings.append("groups below level \(Self.maximumDepth) are not listed") }
+      guard path.count < Self.maximumDepth else {
+        return warnings.append("groups below level \(Self.maximumDepth) are not listed")
+      }
       list(child, path)
     case .dataset:
       let dataset = try group.openDataset(link.name)

@@ -3,9 +3,6 @@ import HDF5
 
 /// Reads values without children.
 enum LeafReader {
-  /// No leaf that a writer makes is larger; a file that says so is not read into memory.
-  private static let maximumBytes = 1 << 30
-
   static func value(_ encoding: String, _ storage: StoredBytes) throws(CheckpointError) -> Value {
     guard let known = Encoding(rawValue: encoding) else {
       throw CheckpointError(
@@ -25,9 +22,8 @@ enum LeafReader {
       guard let value = BigInt(decimal: try text(bytes, storage)) else { throw damaged("a decimal number") }
       return .bigInt(value)
     case .string:
-      guard let text = String(validating: try textBytes(bytes, storage), as: UTF8.self) else {
-        return .surrogateString(bytes)
-      }
+      let content = try textBytes(bytes, storage)
+      guard let text = String(validating: content, as: UTF8.self) else { return .surrogateString(content) }
       return .string(text)
     case .bytes: return .bytes(bytes)
     case .bytearray: return .byteArray(bytes)
@@ -48,8 +44,9 @@ enum LeafReader {
   }
 
   static func bytes(of storage: StoredBytes) throws(CheckpointError) -> [UInt8] {
-    guard storage.source.byteCount <= maximumBytes else {
-      throw CheckpointError(.damaged, "a value of \(storage.source.byteCount) bytes; at most \(maximumBytes) are allowed")
+    guard storage.source.byteCount <= Vocabulary.maximumValueBytes else {
+      throw CheckpointError(
+        .damaged, "a value of \(storage.source.byteCount) bytes; at most \(Vocabulary.maximumValueBytes) are allowed")
     }
     var bytes: [UInt8] = []
     try storage.source.withBytes { (buffer) throws(CheckpointError) in bytes = Array(buffer) }
@@ -83,7 +80,8 @@ enum LeafReader {
 
   private static func textBytes(_ bytes: [UInt8], _ storage: StoredBytes) throws(CheckpointError) -> [UInt8] {
     switch storage.type {
-    case .uint8, .fixedString: return bytes
+    case .uint8: return bytes
+    case .fixedString: return bytes.lastIndex { $0 != 0 }.map { Array(bytes[...$0]) } ?? []
     default: throw damaged("text or bytes, found \(storage.type)")
     }
   }

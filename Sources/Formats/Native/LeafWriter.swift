@@ -106,6 +106,11 @@ enum LeafWriter {
   private static func dataset(
     _ encoding: Encoding, _ group: borrowing Group, _ link: String, _ type: Datatype, _ shape: Shape, _ bytes: [UInt8]
   ) throws(CheckpointError) {
+    guard bytes.count <= Vocabulary.maximumValueBytes else {
+      throw CheckpointError(
+        .unsupported, "a value of \(bytes.count) bytes; at most \(Vocabulary.maximumValueBytes) can be stored",
+        place: link)
+    }
     try hdf5 { () throws(HDF5Error) in
       let dataset = try group.createDataset(link, type: type, shape: shape)
       try dataset.writeAttribute(Vocabulary.encodingType, .string(encoding.rawValue))

@@ -63,6 +63,9 @@ enum LinkName {
     return key
   }
 
+  /// Whether a key's link is short enough to be stored.
+  static func fits(_ key: String) -> Bool { escape(key).utf8.count <= Vocabulary.maximumNameBytes }
+
   private static func mustEscape(_ byte: UInt8) -> Bool { byte == 0x2F || byte == 0x25 || byte == 0 }
 
   private static func escapingFirstByte(_ key: String) -> String {

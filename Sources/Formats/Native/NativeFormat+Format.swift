@@ -6,10 +6,9 @@ extension Format {
     kind: .ckpt, id: "ckpt-h5", name: "ckpt HDF5 checkpoint",
     recognises: { NativeFormat.recognises($0) },
     read: { (path, _) throws(CheckpointError) in
-      let checkpoint = try NativeFormat.read(path)
-      let header = try NativeFormat.header(path)
+      let (checkpoint, header) = try NativeFormat.open(path)
       return Opened(
-        checkpoint: checkpoint, version: header.version, producer: header.producer, bytes: try FileStart(path).size)
+        checkpoint: checkpoint, version: header.version, producer: header.producer, bytes: header.bytes)
     },
     write: { (root, path, options) throws(CheckpointError) in
       var native = NativeFormat.WriteOptions()

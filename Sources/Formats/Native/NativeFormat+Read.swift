@@ -2,7 +2,7 @@ public import Checkpoint
 import HDF5
 
 extension NativeFormat {
-  /// Whether the file is an HDF5 file with our marker. Cheap: opens the root, reads one attribute.
+  /// Whether the file is an HDF5 file with our marker: opens the root and reads one attribute.
   public static func recognises(_ path: String) -> Bool {
     guard File.isHDF5(path) else { return false }
     do throws(HDF5Error) {
@@ -18,7 +18,10 @@ extension NativeFormat {
   /// Reads the tree; tensors stay in the file, mapped, until they are asked for.
   ///
   /// - Throws: `damaged` or `unsupported` for what the profile does not allow, before any data is touched.
-  public static func read(_ path: String) throws(CheckpointError) -> Checkpoint {
+  public static func read(_ path: String) throws(CheckpointError) -> Checkpoint { try open(path).checkpoint }
+
+  /// As `read`, with what the file says about itself.
+  public static func open(_ path: String) throws(CheckpointError) -> (checkpoint: Checkpoint, header: Header) {
     do throws(CheckpointError) {
       let file = try NativeFile(path)
       var warnings: [String] = []
@@ -28,9 +31,13 @@ extension NativeFormat {
       } catch {
         warnings.append("the manifest is not used: \(error.message); every object was read instead")
       }
-      var reader = TreeReader(file: file.mapped, manifest: index)
+      var reader = TreeReader(file: file.mapped, manifest: index, manifestRange: file.noticedManifest())
       let root = try reader.read(file.root(), at: file.location)
-      return Checkpoint(root: root, warnings: warnings + reader.warnings, recordedDigest: file.contentDigest)
+      let header = Header(
+        version: file.version, producer: file.producer, contentDigest: file.contentDigest, bytes: file.mapped.count)
+      return (
+        Checkpoint(root: root, warnings: warnings + reader.warnings, recordedDigest: file.contentDigest), header
+      )
     } catch {
       throw error.inFile(path)
     }
@@ -41,11 +48,8 @@ extension NativeFormat {
     public var version: String
     public var producer: String?
     public var contentDigest: String?
-  }
-
-  public static func header(_ path: String) throws(CheckpointError) -> Header {
-    let file = try NativeFile(path)
-    return Header(version: file.version, producer: file.producer, contentDigest: file.contentDigest)
+    /// Size of the file.
+    public var bytes: Int
   }
 }
 
@@ -83,7 +87,8 @@ struct NativeFile: ~Copyable {
     }
     let root = try hdf5 { () throws(HDF5Error) in try file.root() }
     guard try root.text(Vocabulary.formatAttribute) == Vocabulary.format else {
-      throw CheckpointError(.unsupported, "an HDF5 file, but not a checkpoint: its root has no attribute format=\"ckpt\"")
+      throw CheckpointError(
+        .unsupported, "an HDF5 file, but not a checkpoint: its root has no attribute format=\"ckpt\"")
     }
     let version = try root.text(Vocabulary.versionAttribute) ?? ""
     try check(version: version)
@@ -120,6 +125,9 @@ struct NativeFile: ~Copyable {
         advice: "Use a newer ckpt.")
     }
   }
+
+  /// Where the manifest lies; nil when there is none that could be one.
+  func noticedManifest() -> Range<Int>? { (try? manifestRange()).flatMap { $0 } }
 
   /// Where the manifest lies; nil when there is none.
   func manifestRange() throws(CheckpointError) -> Range<Int>? {

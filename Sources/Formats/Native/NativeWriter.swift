@@ -11,6 +11,9 @@ struct NativeWriter {
   init(_ root: Value, path: String, options: NativeFormat.WriteOptions) throws(CheckpointError) {
     self.root = root
     self.options = options
+    guard !root.holdsOversizedInteger else {
+      throw CheckpointError(.unsupported, "an integer of more than \(BigInt.maximumDigits) digits")
+    }
     output = try OutputFile(path, replaces: options.replaces)
   }
 
@@ -116,6 +119,11 @@ enum RootLocation: Equatable {
 
   init(of root: Value) {
     guard case .dict = root else {
+      self = .link("value")
+      return
+    }
+    // `/` itself has no place for them; a record has (VAL-10).
+    guard !root.attributesHoldTensor else {
       self = .link("value")
       return
     }

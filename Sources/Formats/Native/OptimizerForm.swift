@@ -46,7 +46,8 @@ struct OptimizerForm {
   /// The slots' names in the order that every parameter keeps, `step` among them.
   var slots: [String]
   /// The slots' values by slot, then by position; `step` is not among them.
-  var values: [String: [Int: Value]]
+  /// Keys compare their bytes, where Swift's strings would call "é" and its decomposed form one.
+  var values: [Key: [Int: Value]]
   /// By position; -1 where there is none.
   var steps: [Int64]
   var stepType: StepType?
@@ -82,6 +83,7 @@ extension OptimizerForm {
     guard Set(self.names.map { Key.string($0) }).count == names.count else {
       throw DoesNotFit(why: "two parameters have one name")
     }
+    guard self.names.allSatisfy(LinkName.fits) else { throw DoesNotFit(why: "a parameter's name is too long") }
     (self.state, slots, values, stepType) = ([], [], [:], nil)
     steps = Array(repeating: -1, count: keys.count)
     for entry in state.entries { try add(entry, positions: positions, tied: tied) }
@@ -93,7 +95,7 @@ extension OptimizerForm {
     else { throw DoesNotFit(why: "a group is no plain dict with a list of `params`") }
     var values: [(name: String, value: Value)] = []
     for entry in dict.entries {
-      guard case .string(let name) = entry.key, !name.isEmpty, !name.utf8.contains(0) else {
+      guard case .string(let name) = entry.key, !name.isEmpty, !name.utf8.contains(0), LinkName.fits(name) else {
         throw DoesNotFit(why: "a group has a key that is no ordinary string")
       }
       values.append((name, entry.value))
@@ -126,7 +128,9 @@ extension OptimizerForm {
   private static func texts(_ keys: [Key]) throws(DoesNotFit) -> [String] {
     var names: [String] = []
     for key in keys {
-      guard case .string(let name) = key else { throw DoesNotFit(why: "its keys are neither all numbers nor all names") }
+      guard case .string(let name) = key else {
+        throw DoesNotFit(why: "its keys are neither all numbers nor all names")
+      }
       names.append(name)
     }
     return names
@@ -152,7 +156,7 @@ extension OptimizerForm {
       if name == "step" {
         try addStep(slot.value, position, tied)
       } else {
-        values[name, default: [:]][position] = slot.value
+        values[slot.key, default: [:]][position] = slot.value
       }
     }
   }
@@ -203,7 +207,7 @@ extension OptimizerForm {
       for name in self.slots {
         if name == "step" {
           if let step = try step(position) { slots.append(Dict.Entry(.string(name), step)) }
-        } else if let value = values[name]?[position] {
+        } else if let value = values[.string(name)]?[position] {
           slots.append(Dict.Entry(.string(name), value))
         }
       }

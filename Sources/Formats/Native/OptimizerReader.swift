@@ -10,29 +10,35 @@ extension TreeReader {
     var names: [String] = []
     names.reserveCapacity(links.count)
     for link in links { names.append(try LinkName.unescape(link)) }
+    guard Set(names.map(Key.string)).count == names.count else {
+      throw CheckpointError(.damaged, "two parameters have one name", place: "/\(path)/params")
+    }
     var form = OptimizerForm(names: names)
     form.ids = try ids(group, path, count: names.count)
     form.slots = try group.texts("slots")
     form.stateFirst = try !group.flags("state_first", false)
     try readSteps(group, path, into: &form)
     for slot in form.slots where slot != "step" {
-      form.values[slot] = try slotValues(slot, group, path, depth, links: links)
+      form.values[.string(slot)] = try slotValues(slot, group, path, depth, links: links)
     }
     form.state = try stateOrder(group, path, count: names.count) ?? form.impliedState
     form.groups = try parameterGroups(group, path, depth, count: names.count)
     return try form.dict()
   }
 
-  private func ids(_ group: borrowing Group, _ path: String, count: Int) throws(CheckpointError) -> [Int64]? {
+  private mutating func ids(_ group: borrowing Group, _ path: String, count: Int) throws(CheckpointError) -> [Int64]? {
     if try group.text(Vocabulary.keys) == "names" { return nil }
     guard let ids = try integers(group, "ids", path) else { return Array(0..<Int64(count)) }
     guard ids.count == count else {
       throw CheckpointError(.damaged, "\(ids.count) ids for \(count) parameters", place: "/\(path)/ids")
     }
+    guard Set(ids).count == count else {
+      throw CheckpointError(.damaged, "the ids are not distinct", place: "/\(path)/ids")
+    }
     return ids
   }
 
-  private func readSteps(
+  private mutating func readSteps(
     _ group: borrowing Group, _ path: String, into form: inout OptimizerForm
   ) throws(CheckpointError) {
     guard let steps = try integers(group, "step", path) else { return }
@@ -46,7 +52,7 @@ extension TreeReader {
     (form.steps, form.stepType) = (steps, type)
   }
 
-  private func stateOrder(
+  private mutating func stateOrder(
     _ group: borrowing Group, _ path: String, count: Int
   ) throws(CheckpointError) -> [Int]? {
     guard let order = try integers(group, "state_order", path) else { return nil }
@@ -63,7 +69,7 @@ extension TreeReader {
   ) throws(CheckpointError) -> [Int: Value] {
     let slotLink = LinkName.escape(slot, reserved: OptimizerForm.ownedLinks)
     let slotPath = "\(path)/\(slotLink)"
-    let group = try hdf5 { () throws(HDF5Error) in try optimizer.openGroup(slotLink) }
+    let group = try enter(optimizer, slotLink, slotPath, depth + 1)
     var positions = Positions(links)
     var values: [Int: Value] = [:]
     for child in try self.links(of: group, slotPath) {
@@ -81,13 +87,13 @@ extension TreeReader {
   private mutating func parameterGroups(
     _ optimizer: borrowing Group, _ path: String, _ depth: Int, count: Int
   ) throws(CheckpointError) -> [OptimizerForm.Members] {
-    let container = try hdf5 { () throws(HDF5Error) in try optimizer.openGroup("param_groups") }
+    let container = try enter(optimizer, "param_groups", "\(path)/param_groups", depth + 1)
     let total = try hdf5 { () throws(HDF5Error) in try container.linkCount }
     var groups: [OptimizerForm.Members] = []
     var seen = 0
     for index in 0..<total {
       let groupPath = "\(path)/param_groups/\(index)"
-      let group = try hdf5 { () throws(HDF5Error) in try container.openGroup(String(index)) }
+      let group = try enter(container, String(index), groupPath, depth + 2)
       let read = try parameterGroup(group, groupPath, depth + 2, count: count)
       seen += read.members.count
       groups.append(read)
@@ -139,7 +145,7 @@ extension TreeReader {
   }
 
   /// A column of integers, or nil when there is none.
-  private func integers(
+  private mutating func integers(
     _ group: borrowing Group, _ link: String, _ path: String
   ) throws(CheckpointError) -> [Int64]? {
     guard let storage = try column(group, link, path) else { return nil }
@@ -149,20 +155,28 @@ extension TreeReader {
     return try LeafReader.elements(try LeafReader.bytes(of: storage), as: Int64.self)
   }
 
-  private func texts(_ group: borrowing Group, _ link: String, _ path: String) throws(CheckpointError) -> [String] {
+  private mutating func texts(
+    _ group: borrowing Group, _ link: String, _ path: String
+  ) throws(CheckpointError) -> [String] {
     guard let storage = try column(group, link, path) else {
       throw CheckpointError(.damaged, "an optimizer without its parameters' names", place: "/\(path)/\(link)")
     }
     return try LeafReader.texts(try LeafReader.bytes(of: storage), storage)
   }
 
-  private func column(
+  private mutating func column(
     _ group: borrowing Group, _ link: String, _ path: String
   ) throws(CheckpointError) -> StoredBytes? {
     guard try hdf5({ () throws(HDF5Error) in try group.exists(link) }) else { return nil }
     let dataset = try hdf5 { () throws(HDF5Error) in try group.openDataset(link) }
     do throws(CheckpointError) {
-      return try StoredBytes(dataset, file: file, path: "\(path)/\(link)")
+      try checkVersion(dataset)
+      guard try dataset.text(Vocabulary.encodingType) == Encoding.column.rawValue else {
+        throw CheckpointError(.damaged, "expected an object with the encoding \(Encoding.column.rawValue)")
+      }
+      let storage = try StoredBytes(dataset, file: file, path: "\(path)/\(link)")
+      try note(storage, of: try hdf5 { () throws(HDF5Error) in try dataset.objectInfo() }, "\(path)/\(link)")
+      return storage
     } catch {
       throw error.at("/\(path)/\(link)")
     }

@@ -16,13 +16,39 @@ enum PackedJSON {
     return writer.bytes
   }
 
+  /// Attributes of a dictionary object, as a dict of them.
+  static func text(attributes: [Record.Field]) -> String {
+    text(.dict(Dict(attributes.map { Dict.Entry(.string($0.name), $0.value) })))
+  }
+
+  /// How many arrays and objects lie inside each other.
+  static func nesting(of json: some Collection<UInt8>) -> Int {
+    var (depth, deepest) = (0, 0)
+    var (inText, escaped) = (false, false)
+    for byte in json {
+      if inText {
+        if escaped { escaped = false } else if byte == 0x5C { escaped = true } else if byte == 0x22 { inText = false }
+        continue
+      }
+      switch byte {
+      case 0x22: inText = true
+      case 0x5B, 0x7B:
+        depth += 1
+        deepest = max(deepest, depth)
+      case 0x5D, 0x7D: depth -= 1
+      default: break
+      }
+    }
+    return deepest
+  }
+
   /// - Throws: `damaged` with the offset.
   static func value(_ bytes: [UInt8]) throws(CheckpointError) -> Value {
     var failure: CheckpointError?
     let value = bytes.withUnsafeBytes { buffer -> Value? in
       do throws(CheckpointError) {
         var scanner = JSONScanner(buffer)
-        let value = try read(&scanner, depth: Vocabulary.maximumDepth * 4)
+        let value = try read(&scanner, depth: Vocabulary.maximumNesting + 1)
         try scanner.end()
         return value
       } catch {
@@ -277,6 +303,27 @@ extension PackedJSON {
 }
 
 extension Value {
+  /// Whether a tensor is among or below the attributes of this dictionary object.
+  var attributesHoldTensor: Bool {
+    guard case .dict(let dict) = self else { return false }
+    return dict.attributes.contains(where: \.value.holdsTensor)
+  }
+
+  /// Whether there is an integer with more digits than a reader takes.
+  var holdsOversizedInteger: Bool {
+    switch self {
+    // 1786 bytes hold 4300 digits; turning far more into text would take long.
+    case .bigInt(let number):
+      number.bytes.count > 1800 || number.description.utf8.count { $0 != 0x2D } > BigInt.maximumDigits
+    case .sequence(_, let items): items.contains(where: \.holdsOversizedInteger)
+    case .dict(let dict):
+      dict.entries.contains { $0.key.value.holdsOversizedInteger || $0.value.holdsOversizedInteger }
+        || dict.attributes.contains(where: \.value.holdsOversizedInteger)
+    case .record(let record): record.fields.contains(where: \.value.holdsOversizedInteger)
+    default: false
+    }
+  }
+
   /// Whether a tensor is anywhere below. The recursion is as deep as the tree.
   var holdsTensor: Bool {
     switch self {

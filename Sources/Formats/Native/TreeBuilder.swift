@@ -20,7 +20,11 @@ struct TreeBuilder {
   private let tied: Set<ObjectIdentifier>
   private let names: OptimizerNames
 
-  init(_ root: Value) {
+  private var objects = 0
+  private let maximumObjects: Int
+
+  init(_ root: Value, maximumObjects: Int = Vocabulary.maximumObjects) {
+    self.maximumObjects = maximumObjects
     table = TensorTable(root)
     tied = root.tiedSources
     names = OptimizerNames(root)
@@ -57,7 +61,9 @@ struct TreeBuilder {
   private mutating func write(
     _ value: Value, in group: borrowing Group, _ link: String, path: String, depth: Int, treePath: TreePath
   ) throws(CheckpointError) {
+    try check(link, path)
     if !value.holdsTensor, let packed = value.packedForm {
+      try checkNesting(packed, path)
       return try LeafWriter.write(.json, packed, in: group, link)
     }
     switch value {
@@ -71,7 +77,7 @@ struct TreeBuilder {
       }
     case .dict(let dict):
       if names.isOptimizer(treePath), try writeOptimizer(dict, in: group, link, path, depth, treePath) { return }
-      guard !dict.attributes.contains(where: \.value.holdsTensor) else {
+      guard !value.attributesHoldTensor else {
         return try write(
           .record(dict.withAttributesAsRecord), in: group, link, path: path, depth: depth, treePath: treePath)
       }
@@ -82,12 +88,32 @@ struct TreeBuilder {
     }
   }
 
+  /// Checks what a link to a new object must keep to.
+  private mutating func check(_ link: String, _ path: String) throws(CheckpointError) {
+    guard link.utf8.count <= Vocabulary.maximumNameBytes else {
+      throw CheckpointError(
+        .unsupported, "a key of \(link.utf8.count) bytes; at most \(Vocabulary.maximumNameBytes) can be stored",
+        place: String(path.dropLast(link.count)))
+    }
+    if link.utf8.starts(with: "%=".utf8) { try checkNesting(link.utf8, path) }
+    objects += 1
+    guard objects <= maximumObjects else {
+      throw CheckpointError(.unsupported, "more than \(maximumObjects) objects; no file holds more")
+    }
+  }
+
+  private func checkNesting(_ json: some Collection<UInt8>, _ path: String) throws(CheckpointError) {
+    guard PackedJSON.nesting(of: json) <= Vocabulary.maximumNesting else {
+      throw CheckpointError(.unsupported, "values lie more than \(Vocabulary.maximumNesting) levels deep", place: path)
+    }
+  }
+
   private func makeGroup(
     _ group: borrowing Group, _ link: String, _ encoding: Encoding, _ depth: Int
   ) throws(CheckpointError) -> Group {
     guard depth < Vocabulary.maximumDepth else {
       throw CheckpointError(
-        .unsupported, "tensors lie more than \(Vocabulary.maximumDepth) levels deep", place: link)
+        .unsupported, "values lie more than \(Vocabulary.maximumDepth) levels deep", place: link)
     }
     return try hdf5 { () throws(HDF5Error) in
       let child = try group.createGroup(link)
@@ -100,17 +126,12 @@ struct TreeBuilder {
     _ dict: Dict, into group: borrowing Group, path: String, depth: Int, treePath: TreePath,
     reserved: Set<String> = []
   ) throws(CheckpointError) {
-    try writeKind(of: dict, to: group, isRoot: path.isEmpty)
+    try writeKind(of: dict, to: group, path: path)
     var links: [String] = []
     links.reserveCapacity(dict.count)
     let allInts = dict.hasOnlyIntKeys
     for entry in dict.entries {
       let link = LinkName.of(entry.key, allInts: allInts, reserved: reserved)
-      guard link.utf8.count <= Vocabulary.maximumNameBytes else {
-        throw CheckpointError(
-          .unsupported, "a key of \(link.utf8.count) bytes; at most \(Vocabulary.maximumNameBytes) can be stored",
-          place: path)
-      }
       try write(
         entry.value, in: group, link, path: path.isEmpty ? link : "\(path)/\(link)", depth: depth,
         treePath: treePath.appending(.key(entry.key)))
@@ -120,20 +141,25 @@ struct TreeBuilder {
   }
 
   private func writeKind(
-    of dict: Dict, to group: borrowing Group, isRoot: Bool
+    of dict: Dict, to group: borrowing Group, path: String
   ) throws(CheckpointError) {
+    let attributes = dict.attributes.isEmpty ? "" : PackedJSON.text(attributes: dict.attributes)
+    try checkNesting(attributes.utf8, path)
+    guard attributes.utf8.count <= Vocabulary.maximumAttributeBytes else {
+      throw CheckpointError(
+        .unsupported,
+        "attributes of \(attributes.utf8.count) bytes; at most \(Vocabulary.maximumAttributeBytes) can "
+          + "be stored", place: path)
+    }
     try hdf5 { () throws(HDF5Error) in
-      if isRoot { try group.writeAttribute(Vocabulary.encodingType, .string(Encoding.dict.rawValue)) }
+      if path.isEmpty { try group.writeAttribute(Vocabulary.encodingType, .string(Encoding.dict.rawValue)) }
       if dict.kind != .plain {
         try group.writeAttribute(Vocabulary.kind, .string(PackedJSON.kindText(dict.kind)))
         let factory = PackedJSON.factory(of: dict.kind)
         if !factory.isEmpty { try group.writeAttribute(Vocabulary.factory, .string(factory)) }
       }
       if dict.hasOnlyIntKeys { try group.writeAttribute(Vocabulary.keys, .string("int")) }
-      if !dict.attributes.isEmpty {
-        let values = Value.dict(Dict(dict.attributes.map { Dict.Entry(.string($0.name), $0.value) }))
-        try group.writeAttribute(Vocabulary.attributes, .string(PackedJSON.text(values)))
-      }
+      if !attributes.isEmpty { try group.writeAttribute(Vocabulary.attributes, .string(attributes)) }
     }
   }
 
@@ -167,7 +193,7 @@ struct TreeBuilder {
     var entry = Manifest.Entry(path: path, dtype: tensor.dtype, shape: tensor.shape, range: 0..<0)
     entry.kind = tensor.kind
     entry.requiresGrad = tensor.requiresGrad
-    guard tensor.shape.count <= 32 else {
+    guard tensor.shape.count <= Vocabulary.maximumRank else {
       throw CheckpointError(.unsupported, "\(tensor.shape.count) dimensions; HDF5 has at most 32", place: path)
     }
     let storage = StorageType.of(tensor.dtype)
@@ -231,15 +257,17 @@ struct TreeBuilder {
       if let algorithm = names.algorithm(treePath) { try child.writeAttribute("algorithm", .string(algorithm)) }
       try form.writeColumns(to: child)
     }
-    let reserved = OptimizerForm.ownedLinks
-    for position in form.state {
-      for slot in form.slots {
-        guard let value = form.values[slot]?[position] else { continue }
-        let slotLink = LinkName.escape(slot, reserved: reserved)
+    // Slot by slot, as it is read: what is tied is met in the same order.
+    for slot in form.slots {
+      guard let values = form.values[.string(slot)] else { continue }
+      let slotLink = LinkName.escape(slot, reserved: OptimizerForm.ownedLinks)
+      let slots = try hdf5 { () throws(HDF5Error) in try child.openGroup(slotLink) }
+      for position in form.state {
+        guard let value = values[position] else { continue }
         let name = LinkName.escape(form.names[position])
-        let slots = try hdf5 { () throws(HDF5Error) in try child.openGroup(slotLink) }
         try write(
-          value, in: slots, name, path: "\(path)/\(slotLink)/\(name)", depth: depth + 2, treePath: treePath)
+          value, in: slots, name, path: "\(path)/\(slotLink)/\(name)", depth: depth + 2,
+          treePath: treePath.appending(.key(.string(slot))))
       }
     }
     try writeGroups(form, to: child, "\(path)/param_groups", depth + 1, treePath)
@@ -267,7 +295,8 @@ struct TreeBuilder {
           if attribute != nil { continue }
         }
         try write(
-          value, in: group, link, path: "\(path)/\(index)/\(link)", depth: depth + 2, treePath: treePath)
+          value, in: group, link, path: "\(path)/\(index)/\(link)", depth: depth + 2,
+          treePath: treePath.appending(.key(.string(name))))
       }
       try hdf5 { () throws(HDF5Error) in try group.writeOrder(links) }
     }

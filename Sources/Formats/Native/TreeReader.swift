@@ -8,29 +8,39 @@ struct TreeReader {
   /// The index, where it still holds.
   let manifest: ManifestIndex?
   private(set) var warnings: [String] = []
-  /// Every tensor in tree order, as it was found.
+  /// Without a manifest: every tensor in tree order, as it was found.
   private(set) var found: [Manifest.Entry] = []
   /// Sources by the address of their dataset: hard links to one are tied.
   private var sources: [UInt64: any ByteSource] = [:]
+  /// The path that each of these tensors was met under first.
+  private var firstPaths: [UInt64: String] = [:]
   /// Tensors by their path, with their place in `found`, for those that others may be aliases of.
   private var tensors: [Key: (tensor: Tensor, found: Int)] = [:]
   private var extents = ExtentCheck()
   private var groups: Set<UInt64> = []
   private var objects = 0
+  private let maximumObjects: Int
 
-  /// More objects than any real file has; a smaller file cannot even hold them.
-  private static let maximumObjects = 4_000_000
-
-  init(file: MappedFile, manifest: ManifestIndex?) {
+  /// - Parameters:
+  ///   - manifestRange: where the manifest's own bytes lie: no other dataset may have them.
+  ///   - maximumObjects: more than any real file has; a test has fewer.
+  init(
+    file: MappedFile, manifest: ManifestIndex?, manifestRange: Range<Int>? = nil,
+    maximumObjects: Int = Vocabulary.maximumObjects
+  ) {
     self.file = file
     self.manifest = manifest
+    self.maximumObjects = maximumObjects
+    if let manifestRange { extents.add(manifestRange, Vocabulary.manifest) }
   }
 
   mutating func read(_ root: borrowing Group, at location: RootLocation) throws(CheckpointError) -> Value {
     groups.insert(try hdf5 { () throws(HDF5Error) in try root.objectInfo().address })
     let value: Value
     switch location {
-    case .file: value = .dict(try dict(root, path: "", depth: 0))
+    case .file:
+      try checkVersion(root)
+      value = .dict(try dict(root, path: "", depth: 0))
     case .link(let name):
       // What else lies at the root is no part of the tree, but its links are held to the profile all the same.
       if manifest == nil { _ = try links(of: root, "") }
@@ -53,10 +63,7 @@ struct TreeReader {
       try count()
       switch info.kind {
       case .group:
-        guard groups.insert(info.address).inserted else {
-          throw CheckpointError(.damaged, "the group is linked more than once; a tree has each once")
-        }
-        return try self.group(try hdf5 { () throws(HDF5Error) in try group.openGroup(link) }, path, depth + 1)
+        return try self.group(try open(group, link, info, depth + 1), path, depth + 1)
       case .dataset:
         let dataset = try hdf5 { () throws(HDF5Error) in try group.openDataset(link) }
         return try self.dataset(dataset, info, path)
@@ -67,19 +74,48 @@ struct TreeReader {
     }
   }
 
+  /// Opens a group that is no value of its own: an optimizer's slot, its list of groups, one of these.
+  mutating func enter(
+    _ parent: borrowing Group, _ link: String, _ path: String, _ depth: Int
+  ) throws(CheckpointError) -> Group {
+    do throws(CheckpointError) {
+      try count()
+      let group = try open(parent, link, try hdf5 { () throws(HDF5Error) in try parent.object(link) }, depth)
+      try checkVersion(group)
+      return group
+    } catch {
+      throw error.at("/\(path)")
+    }
+  }
+
+  private mutating func open(
+    _ parent: borrowing Group, _ link: String, _ info: ObjectInfo, _ depth: Int
+  ) throws(CheckpointError) -> Group {
+    guard depth <= Vocabulary.maximumDepth else {
+      throw CheckpointError(.damaged, "groups lie more than \(Vocabulary.maximumDepth) levels deep")
+    }
+    guard groups.insert(info.address).inserted else {
+      throw CheckpointError(.damaged, "the group is linked more than once; a tree has each once")
+    }
+    return try hdf5 { () throws(HDF5Error) in try parent.openGroup(link) }
+  }
+
+  /// Notes where a dataset's bytes lie. Two links to one dataset are no overlap, two datasets of one place are.
+  mutating func note(_ storage: StoredBytes, of info: ObjectInfo, _ path: String) throws(CheckpointError) {
+    if sources[info.address] == nil, let range = storage.range { extents.add(range, path) }
+    if sources[info.address] == nil { sources[info.address] = storage.source }
+  }
+
   private mutating func count() throws(CheckpointError) {
     objects += 1
-    guard objects <= Self.maximumObjects else {
-      throw CheckpointError(.damaged, "more than \(Self.maximumObjects) objects")
+    guard objects <= maximumObjects else {
+      throw CheckpointError(.damaged, "more than \(maximumObjects) objects")
     }
   }
 
   private mutating func group(
     _ group: borrowing Group, _ path: String, _ depth: Int
   ) throws(CheckpointError) -> Value {
-    guard depth <= Vocabulary.maximumDepth + 3 else {
-      throw CheckpointError(.damaged, "groups lie more than \(Vocabulary.maximumDepth) levels deep")
-    }
     let text = try group.text(Vocabulary.encodingType) ?? Encoding.dict.rawValue
     try checkVersion(group)
     switch Encoding(rawValue: text) {
@@ -94,7 +130,7 @@ struct TreeReader {
     }
   }
 
-  private func checkVersion<Object: HDF5Object & ~Copyable>(_ object: borrowing Object) throws(CheckpointError) {
+  func checkVersion<Object: HDF5Object & ~Copyable>(_ object: borrowing Object) throws(CheckpointError) {
     guard let version = try object.text(Vocabulary.encodingVersion) else { return }
     guard version.utf8.starts(with: "1.".utf8) || version == "1" else {
       throw CheckpointError(
@@ -203,7 +239,7 @@ struct TreeReader {
     var listed: [ChildLink] = []
     if let manifest {
       let owned = path.isEmpty ? 1 : 0
-      listed = manifest.children(of: path).map { ChildLink(name: manifest.entries[$0].link, index: $0) }
+      listed = manifest.children(of: path).map { ChildLink(name: manifest.entries[$0].path.linkName, index: $0) }
       let total = try hdf5 { () throws(HDF5Error) in try group.linkCount }
       // A manifest that holds knows all tensors: a group that has no other children need not be walked.
       if listed.count == total - owned { return listed }
@@ -252,21 +288,26 @@ struct TreeReader {
 
   /// A tensor that the manifest lists.
   mutating func indexed(_ index: Int) throws(CheckpointError) -> Tensor {
-    guard let entry = manifest?.entries[index] else { throw CheckpointError(.damaged, "no such tensor") }
-    found.append(entry)
-    if let target = entry.aliasOf {
-      guard var tensor = tensors[.string(target)]?.tensor, tensor.dtype == entry.dtype, tensor.shape == entry.shape
-      else {
-        throw CheckpointError(.damaged, "it is an alias of \(target), which is no tensor before it", place: entry.path)
-      }
-      (tensor.kind, tensor.requiresGrad) = (entry.kind, entry.requiresGrad)
-      return tensor
-    }
+    guard let manifest else { throw CheckpointError(.damaged, "no such tensor") }
+    let path = manifest.entries[index].path
+    if let target = manifest.entries[index].aliasOf { return try aliased(index, path, target) }
     var tensor = try Tensor(
-      dtype: entry.dtype, shape: entry.shape, source: try MappedRange(file, range: entry.range), kind: entry.kind,
-      requiresGrad: entry.requiresGrad)
-    tensor.recordedDigest = entry.xxh3
-    if manifest?.hasAliases == true { tensors[.string(entry.path)] = (tensor, found.count - 1) }
+      dtype: manifest.entries[index].dtype, shape: manifest.entries[index].shape,
+      source: try MappedRange(file, range: manifest.entries[index].range), kind: manifest.entries[index].kind,
+      requiresGrad: manifest.entries[index].requiresGrad)
+    tensor.recordedDigest = manifest.entries[index].xxh3
+    if manifest.hasAliases { tensors[.string(path)] = (tensor, -1) }
+    return tensor
+  }
+
+  /// A tensor that the manifest lists as another name of one before it.
+  private func aliased(_ index: Int, _ path: String, _ target: String) throws(CheckpointError) -> Tensor {
+    guard let entry = manifest?.entries[index], var tensor = tensors[.string(target)]?.tensor,
+      tensor.dtype == entry.dtype, tensor.shape == entry.shape
+    else {
+      throw CheckpointError(.damaged, "it is an alias of \(target), which is no tensor before it", place: path)
+    }
+    (tensor.kind, tensor.requiresGrad) = (entry.kind, entry.requiresGrad)
     return tensor
   }
 
@@ -289,7 +330,9 @@ struct TreeReader {
     _ dataset: borrowing Dataset, _ storage: StoredBytes, _ info: ObjectInfo, _ path: String
   ) throws(CheckpointError) -> Tensor {
     let source = sources[info.address] ?? storage.source
-    let isAlias = sources.updateValue(source, forKey: info.address) != nil
+    sources[info.address] = source
+    let first = firstPaths[info.address]
+    if first == nil { firstPaths[info.address] = path }
     let dtype: DType
     if let name = try dataset.text(Vocabulary.dtype) {
       guard let known = DType(rawValue: name) else {
@@ -309,7 +352,7 @@ struct TreeReader {
       requiresGrad: try dataset.flag(Vocabulary.requiresGrad))
     var entry = Manifest.Entry(path: path, dtype: dtype, shape: tensor.shape, range: storage.range ?? 0..<0)
     (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
-    if isAlias, tensor.byteCount > 0 { entry.aliasOf = "" }
+    if tensor.byteCount > 0 { entry.aliasOf = first }
     tensors[.string(path)] = (tensor, found.count)
     found.append(entry)
     return tensor
@@ -325,6 +368,9 @@ struct TreeReader {
     guard !expected.isElement else { return storage.shape.dimensions }
     guard case .ints(let sizes) = try hdf5({ () throws(HDF5Error) in try dataset.readAttribute(Vocabulary.shape) })
     else { throw CheckpointError(.damaged, "the attribute shape is no list of integers") }
+    guard sizes.count <= Vocabulary.maximumRank else {
+      throw CheckpointError(.damaged, "\(sizes.count) dimensions; at most \(Vocabulary.maximumRank) are allowed")
+    }
     return sizes.map { Int($0) }
   }
 
@@ -338,7 +384,7 @@ struct TreeReader {
     tensor.kind = try kind.map { (text) throws(CheckpointError) in try Tensor.Kind(text: text) } ?? .tensor
     tensor.requiresGrad = try dataset.flag(Vocabulary.requiresGrad)
     var entry = found[index]
-    (entry.path, entry.aliasOf) = (path, "")
+    (entry.path, entry.aliasOf) = (path, entry.aliasOf ?? entry.path)
     (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
     found.append(entry)
     return tensor

@@ -38,6 +38,15 @@ enum Vocabulary {
 
   /// Nothing in a file lies deeper than this many groups below the root.
   static let maximumDepth = 64
+  /// HDF5 has no more dimensions.
+  static let maximumRank = 32
+  /// More objects than any real file has.
+  static let maximumObjects = 4_000_000
+  /// No value that is no tensor is larger; a file that says so is not read into memory.
+  static let maximumValueBytes = 1 << 30
+  static let maximumAttributeBytes = 16 << 20
+  /// Packed JSON has no more arrays and objects inside each other.
+  static let maximumNesting = 255
   /// A longer link name cannot be stored.
   static let maximumNameBytes = 60_000
   /// A tensor-free container with more direct children than this is packed into one JSON dataset.

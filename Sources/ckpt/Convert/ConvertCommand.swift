@@ -8,8 +8,8 @@ struct ConvertCommand: ParsableCommand {
     commandName: "convert", abstract: "Turn a checkpoint into another format, losslessly.",
     discussion: """
       The output's format is that of its name (.h5: ckpt's HDF5, .pt: PyTorch), or --to. Without options the output \
-      holds exactly what the input holds. Several inputs are joined into one. A pattern is held against a tensor's path \
-      (model.fc.weight) and its name (fc.weight); * is any run of characters, dots included.
+      holds exactly what the input holds. Several inputs are joined into one. A pattern is held against a tensor's \
+      path (model.fc.weight) and its name (fc.weight); * is any run of characters, dots included.
 
       EXAMPLES
         ckpt convert run.pt run.h5

@@ -7,9 +7,9 @@ struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff", abstract: "Compare two checkpoints, whatever their formats.",
     discussion: """
-      The whole tree: tensors, optimizers, groups, every value, types and order. Exits with 0 when they are equal, with \
-      1 when they are not. All bytes are read; recorded digests are believed only with --trust-digests. With --rtol or \
-      --atol numbers are equal when |a - b| <= atol + rtol * |b|; without, when all bits are.
+      The whole tree: tensors, optimizers, groups, every value, types and order. Exits with 0 when they are equal, \
+      with 1 when they are not. All bytes are read; recorded digests are believed only with --trust-digests. With \
+      --rtol or --atol numbers are equal when |a - b| <= atol + rtol * |b|; without, when all bits are.
 
       EXAMPLES
         ckpt diff run.pt run.h5

@@ -16,7 +16,8 @@ struct DiffView {
 
   func text(_ terminal: Terminal) throws(CheckpointError) -> [UInt8] {
     if diff.isEqual {
-      return Self.equal(a.path, b.path, "(\(counted(TensorTable(a.root).tensors.count, "tensor")), and everything else)")
+      return Self.equal(
+        a.path, b.path, "(\(counted(TensorTable(a.root).tensors.count, "tensor")), and everything else)")
     }
     let style = Style(isOn: terminal.hasColour)
     var lines = ["\(printable(a.path)) and \(printable(b.path)) differ: \(summary)"]
@@ -46,7 +47,9 @@ struct DiffView {
     return words.joined(separator: ", ")
   }
 
-  private func limited<Item>(_ items: [Item]) -> ArraySlice<Item> { showsValues ? items[...] : items.prefix(Self.shown) }
+  private func limited<Item>(_ items: [Item]) -> ArraySlice<Item> {
+    showsValues ? items[...] : items.prefix(Self.shown)
+  }
 
   private func more(_ count: Int, _ lines: inout [String]) {
     if !showsValues, count > Self.shown {
@@ -61,7 +64,9 @@ struct DiffView {
     lines += ["", style.bold(title)]
     var table = Table([Table.Column(title: "", isFlexible: true), Table.Column(title: "", isDim: true)])
     table.hasTitles = false
-    for path in limited(paths) { table.rows.append([label(path), cut(value(at: path, in: root)?.text(limit: 70) ?? "", to: 80)]) }
+    for path in limited(paths) {
+      table.rows.append([label(path), cut(value(at: path, in: root)?.text(limit: 70) ?? "", to: 80)])
+    }
     lines += table.lines(terminal)
     more(paths.count, &lines)
   }
@@ -116,7 +121,9 @@ extension DiffView {
       let size = x.dtype.itemSize
     else { return [] }
     return try differing(x, y, size).map { position in
-      let (before, after) = (Elements.texts(of: x, position..<(position + 1)), Elements.texts(of: y, position..<(position + 1)))
+      let (before, after) = (
+        Elements.texts(of: x, position..<(position + 1)), Elements.texts(of: y, position..<(position + 1))
+      )
       return ["  \(index(position, in: x.shape))", "", "\(before.first ?? "?") -> \(after.first ?? "?")"]
     }
   }
@@ -151,8 +158,9 @@ extension DiffView {
 // MARK: - JSON
 
 extension DiffView {
-  static let equalJSON = Array(
-    #"{"schema":"ckpt.diff/1","equal":true,"only_in_a":[],"only_in_b":[],"changed":[]}"#.utf8) + [0x0A]
+  static let equalJSON =
+    Array(
+      #"{"schema":"ckpt.diff/1","equal":true,"only_in_a":[],"only_in_b":[],"changed":[]}"#.utf8) + [0x0A]
 
   func json() -> [UInt8] {
     var json = JSONWriter()

@@ -121,7 +121,9 @@ struct Folding {
 extension Folding.Item {
   /// The part as a number that is written as numbers are.
   fileprivate func number(at place: Int) -> Int? {
-    guard place < parts.count, let number = Int(parts[place]), number >= 0, String(number) == parts[place] else { return nil }
+    guard place < parts.count, let number = Int(parts[place]), number >= 0, String(number) == parts[place] else {
+      return nil
+    }
     return number
   }
 

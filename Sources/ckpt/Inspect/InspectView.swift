@@ -80,7 +80,8 @@ struct InspectView {
     if case .dict(let training)? = dict["training"] { found += Self.scalars(in: training) }
     guard !found.isEmpty else { return }
     heading("Training", "")
-    add(wrapped(found.map { "\($0.name) \(style.bold($0.text))" }, widths: found.map { columns($0.name + $0.text) + 1 }))
+    add(
+      wrapped(found.map { "\($0.name) \(style.bold($0.text))" }, widths: found.map { columns($0.name + $0.text) + 1 }))
   }
 
   private static func scalars(in dict: Dict) -> [(name: String, text: String)] {
@@ -128,7 +129,9 @@ struct InspectView {
     for (name, entry) in zip(names, shown) {
       table.rows.append([name, cut(entry.value.text(limit: room), to: room)])
     }
-    for value in hidden.prefix(12) { table.rows.append([label(value.path), cut(value.value.text(limit: room), to: room)]) }
+    for value in hidden.prefix(12) {
+      table.rows.append([label(value.path), cut(value.value.text(limit: room), to: room)])
+    }
     if hidden.count > 12 { table.rows.append(["…", "\(hidden.count - 12) more values (--json lists all)"]) }
     add(table.lines(terminal))
   }

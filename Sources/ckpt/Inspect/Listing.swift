@@ -102,7 +102,9 @@ private struct ListingWalk {
       guard !record.fields.isEmpty else { return add(value) }
       for field in record.fields {
         // A tensor with Python attributes is still that tensor.
-        if record.isDecorated, field.name.hasSameBytes(as: "tensor") { visit(field.value) } else {
+        if record.isDecorated, field.name.hasSameBytes(as: "tensor") {
+          visit(field.value)
+        } else {
           visit(field.value, at: .field(field.name))
         }
       }

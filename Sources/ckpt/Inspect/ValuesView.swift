@@ -69,7 +69,9 @@ struct ValuesView {
   }
 
   /// The rows of the last dimension, each with its position in the others.
-  private mutating func rows(_ tensor: Tensor, _ dimension: Int, at start: Int, stride: Int, whole: Bool, prefix: String) {
+  private mutating func rows(
+    _ tensor: Tensor, _ dimension: Int, at start: Int, stride: Int, whole: Bool, prefix: String
+  ) {
     let count = tensor.shape[dimension]
     guard dimension < tensor.shape.count - 1 else { return lines.append(row(tensor, start, count, whole, prefix)) }
     let step = stride / max(count, 1)

@@ -34,9 +34,10 @@ struct Table: Sendable {
       lines.append(style.dim(line(used.map { columns[$0].title }, used, widths) { _, text in text }))
     }
     for row in rows {
-      lines.append(line(used.map { row.count > $0 ? row[$0] : "" }, used, widths) { column, text in
-        columns[column].isDim ? style.dim(text) : text
-      })
+      lines.append(
+        line(used.map { row.count > $0 ? row[$0] : "" }, used, widths) { column, text in
+          columns[column].isDim ? style.dim(text) : text
+        })
     }
     return lines
   }

@@ -7,8 +7,8 @@ struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Check that checkpoints are whole and undamaged.",
     discussion: """
-      Reads every byte. Of ckpt's own files everything is checked: structure, each tensor's digest, the content digest. \
-      Of a .pt: structure, bounds, and CRC-32 where the file records it. Exits with 1 when damage is found.
+      Reads every byte. Of ckpt's own files everything is checked: structure, each tensor's digest, the content \
+      digest. Of a .pt: structure, bounds, and CRC-32 where the file records it. Exits with 1 when damage is found.
 
       EXAMPLES
         ckpt verify run.h5

@@ -141,7 +141,7 @@ struct TorchTree {
     let total = lists.reduce(0) { $0 + $1.count / 2 }
     var entries: [Dict.Entry] = []
     entries.reserveCapacity(total)
-    var places: [NameKey: Int] = [:]
+    var places: [Key: Int] = [:]
     let isLarge = total > 8
     if isLarge { places.reserveCapacity(total) }
     for list in lists {
@@ -151,11 +151,11 @@ struct TorchTree {
         }
         let value: Value
         do throws(CheckpointError) { value = try self.value(list[index + 1]) } catch { throw error.at(Self.text(key)) }
-        let place = isLarge ? places[NameKey(key)] : entries.firstIndex { $0.key == key }
+        let place = isLarge ? places[key] : entries.firstIndex { $0.key == key }
         if let place {
           entries[place].value = value
         } else {
-          if isLarge { places[NameKey(key)] = entries.count }
+          if isLarge { places[key] = entries.count }
           entries.append(Dict.Entry(key, value))
         }
       }

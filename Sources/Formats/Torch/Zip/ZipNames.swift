@@ -1,23 +1,17 @@
 import Checkpoint
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// The places of records by name. Case does not count, as in torch.
 ///
 /// Nearly all names are `data/<number>`: those are looked up by the number.
 struct ZipNames: Sendable {
   private var byNumber: [Int32] = []
-  private var byName: [NameKey: Int] = [:]
+  private var byName: [Key: Int] = [:]
 
   /// - Returns: false when the name is there already.
   mutating func add(_ name: String, at place: Int) -> Bool {
     let name = Self.folded(name)
     guard name.utf8.starts(with: "data/".utf8), let number = Self.number(name.utf8.dropFirst(5)) else {
-      return byName.updateValue(place, forKey: NameKey(.string(name))) == nil
+      return byName.updateValue(place, forKey: Key.string(name)) == nil
     }
     if number >= byNumber.count {
       byNumber.append(contentsOf: repeatElement(-1, count: max(number - byNumber.count, byNumber.count) + 1))
@@ -30,7 +24,7 @@ struct ZipNames: Sendable {
   func place(of name: String) -> Int? {
     let name = Self.folded(name)
     if name.utf8.starts(with: "data/".utf8), let number = Self.number(name.utf8.dropFirst(5)) { return place(number) }
-    return byName[NameKey(.string(name))]
+    return byName[Key.string(name)]
   }
 
   /// The place of `data/<key>`.
@@ -55,25 +49,4 @@ struct ZipNames: Sendable {
     guard name.utf8.contains(where: { $0 >= 0x41 && $0 <= 0x5A }) else { return name }
     return String(decoding: name.utf8.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }, as: UTF8.self)
   }
-}
-
-/// A key whose strings are compared in one go: dictionaries compare a lot.
-struct NameKey: Hashable, Sendable {
-  let key: Key
-
-  init(_ key: Key) { self.key = key }
-
-  static func == (a: NameKey, b: NameKey) -> Bool {
-    guard case .string(let x) = a.key, case .string(let y) = b.key else { return a.key == b.key }
-    guard x.utf8.count == y.utf8.count else { return false }
-    let fast = x.utf8.withContiguousStorageIfAvailable { p in
-      y.utf8.withContiguousStorageIfAvailable { q in
-        guard let p = p.baseAddress, let q = q.baseAddress else { return true }
-        return memcmp(p, q, x.utf8.count) == 0
-      }
-    }
-    return (fast ?? nil) ?? x.hasSameBytes(as: y)
-  }
-
-  func hash(into hasher: inout Hasher) { key.hash(into: &hasher) }
 }
