@@ -117,29 +117,33 @@ struct InspectJSON {
     json.endObject()
   }
 
+  /// Fields are taken from the array one by one: a copy of the row would count references for all of them.
   private mutating func write(_ listing: Listing, _ index: Int) {
-    let row = listing.tensors[index]
     json.beginObject()
     json.key(plain: "path")
-    json.string(row.path)
+    json.string(listing.tensors[index].path)
     json.key(plain: "section")
-    json.string(row.section.map { listing.sections[$0].text })
+    if let section = listing.tensors[index].section {
+      json.string(listing.sections[section].text)
+    } else {
+      json.null()
+    }
     json.key(plain: "name")
-    json.string(row.name)
-    if let slot = row.slot {
+    json.string(listing.tensors[index].name)
+    if let slot = listing.tensors[index].slot {
       json.key(plain: "slot")
       json.string(slot)
     }
     json.key(plain: "dtype")
-    json.string(row.tensor.dtype.rawValue)
+    json.string(listing.tensors[index].tensor.dtype.rawValue)
     json.key(plain: "shape")
-    json.ints(row.tensor.shape)
+    json.ints(listing.tensors[index].tensor.shape)
     json.key(plain: "bytes")
-    json.int(row.tensor.byteCount)
+    json.int(listing.tensors[index].tensor.byteCount)
     json.key(plain: "digest")
-    if let digest = row.tensor.recordedDigest { json.digest(digest) } else { json.null() }
+    if let digest = listing.tensors[index].tensor.recordedDigest { json.digest(digest) } else { json.null() }
     json.key(plain: "alias_of")
-    json.string(row.aliasOf.map { listing.tensors[$0].path })
+    json.string(listing.tensors[index].aliasOf.map { listing.tensors[$0].path })
     if hasStatistics { write(statistics[index] ?? nil) }
     json.endObject()
   }

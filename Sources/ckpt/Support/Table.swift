@@ -47,8 +47,9 @@ struct Table: Sendable {
     guard let width = terminal.width else { return }
     let total = indent + widths.reduce(0, +) + 2 * max(0, widths.count - 1)
     var excess = total - width
-    for index in widths.indices where columns[used[index]].isFlexible && excess > 0 {
-      let least = min(widths[index], 16)
+    // Notes, which stand last and which few rows have, before names.
+    for index in widths.indices.reversed() where columns[used[index]].isFlexible && excess > 0 {
+      let least = min(widths[index], index == 0 ? 16 : 12)
       let taken = min(excess, widths[index] - least)
       widths[index] -= taken
       excess -= taken
