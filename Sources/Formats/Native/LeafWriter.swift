@@ -108,7 +108,8 @@ enum LeafWriter {
   ) throws(CheckpointError) {
     guard bytes.count <= Vocabulary.maximumValueBytes else {
       throw CheckpointError(
-        .unsupported, "a value of \(bytes.count) bytes; at most \(Vocabulary.maximumValueBytes) can be stored", place: link)
+        .unsupported, "a value of \(bytes.count) bytes; at most \(Vocabulary.maximumValueBytes) can be stored",
+        place: link)
     }
     try hdf5 { () throws(HDF5Error) in
       let dataset = try group.createDataset(link, type: type, shape: shape)

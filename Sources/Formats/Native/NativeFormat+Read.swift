@@ -83,7 +83,8 @@ struct NativeFile: ~Copyable {
     }
     let root = try hdf5 { () throws(HDF5Error) in try file.root() }
     guard try root.text(Vocabulary.formatAttribute) == Vocabulary.format else {
-      throw CheckpointError(.unsupported, "an HDF5 file, but not a checkpoint: its root has no attribute format=\"ckpt\"")
+      throw CheckpointError(
+        .unsupported, "an HDF5 file, but not a checkpoint: its root has no attribute format=\"ckpt\"")
     }
     let version = try root.text(Vocabulary.versionAttribute) ?? ""
     try check(version: version)

@@ -75,9 +75,12 @@ private struct NativeVerifier {
       if claim.kind != entry.kind || claim.requiresGrad != entry.requiresGrad {
         problem("/\(entry.path)", "has another kind or requires_grad than the manifest says")
       }
-      if (claim.aliasOf != nil) != (entry.aliasOf != nil) {
+      if claim.aliasOf.map(Key.string) != entry.aliasOf.map(Key.string) {
         problem("/\(entry.path)", "shares its data with another tensor in the file or in the manifest, not in both")
       }
+    }
+    if listed.isEmpty, manifest.entries.map({ Key.string($0.path) }) != found.map({ Key.string($0.path) }) {
+      problem("/manifest", "lists the tensors in another order than they have, or some of them twice")
     }
     for entry in manifest.entries where listed[.string(entry.path)] != nil {
       problem("/\(entry.path)", "is in the manifest but not in the file: it was removed since")
@@ -112,7 +115,9 @@ private struct NativeVerifier {
     _ file: borrowing NativeFile, _ root: Value
   ) throws(CheckpointError) {
     guard let text = file.contentDigest else { return problem("/", "the attribute content_digest is missing") }
-    guard let claim = Digest(text: text) else { return problem("/", "content_digest is \"\(text)\", which is no digest") }
+    guard let claim = Digest(text: text) else {
+      return problem("/", "content_digest is \"\(text)\", which is no digest")
+    }
     let found = try ContentDigest.compute(root, claim.algorithm, threads: threads)
     if found != claim { problem("/", "the content digest is \(found), the file claims \(claim)") }
     report.checked.append("content digest \(claim)")

@@ -128,7 +128,9 @@ extension OptimizerForm {
   private static func texts(_ keys: [Key]) throws(DoesNotFit) -> [String] {
     var names: [String] = []
     for key in keys {
-      guard case .string(let name) = key else { throw DoesNotFit(why: "its keys are neither all numbers nor all names") }
+      guard case .string(let name) = key else {
+        throw DoesNotFit(why: "its keys are neither all numbers nor all names")
+      }
       names.append(name)
     }
     return names

@@ -147,7 +147,8 @@ struct TreeBuilder {
     try checkNesting(attributes.utf8, path)
     guard attributes.utf8.count <= Vocabulary.maximumAttributeBytes else {
       throw CheckpointError(
-        .unsupported, "attributes of \(attributes.utf8.count) bytes; at most \(Vocabulary.maximumAttributeBytes) can "
+        .unsupported,
+        "attributes of \(attributes.utf8.count) bytes; at most \(Vocabulary.maximumAttributeBytes) can "
           + "be stored", place: path)
     }
     try hdf5 { () throws(HDF5Error) in

@@ -12,6 +12,8 @@ struct TreeReader {
   private(set) var found: [Manifest.Entry] = []
   /// Sources by the address of their dataset: hard links to one are tied.
   private var sources: [UInt64: any ByteSource] = [:]
+  /// The path that each of these tensors was met under first.
+  private var firstPaths: [UInt64: String] = [:]
   /// Tensors by their path, with their place in `found`, for those that others may be aliases of.
   private var tensors: [Key: (tensor: Tensor, found: Int)] = [:]
   private var extents = ExtentCheck()
@@ -323,7 +325,9 @@ struct TreeReader {
     _ dataset: borrowing Dataset, _ storage: StoredBytes, _ info: ObjectInfo, _ path: String
   ) throws(CheckpointError) -> Tensor {
     let source = sources[info.address] ?? storage.source
-    let isAlias = sources.updateValue(source, forKey: info.address) != nil
+    sources[info.address] = source
+    let first = firstPaths[info.address]
+    if first == nil { firstPaths[info.address] = path }
     let dtype: DType
     if let name = try dataset.text(Vocabulary.dtype) {
       guard let known = DType(rawValue: name) else {
@@ -343,7 +347,7 @@ struct TreeReader {
       requiresGrad: try dataset.flag(Vocabulary.requiresGrad))
     var entry = Manifest.Entry(path: path, dtype: dtype, shape: tensor.shape, range: storage.range ?? 0..<0)
     (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
-    if isAlias, tensor.byteCount > 0 { entry.aliasOf = "" }
+    if tensor.byteCount > 0 { entry.aliasOf = first }
     tensors[.string(path)] = (tensor, found.count)
     found.append(entry)
     return tensor
@@ -375,7 +379,7 @@ struct TreeReader {
     tensor.kind = try kind.map { (text) throws(CheckpointError) in try Tensor.Kind(text: text) } ?? .tensor
     tensor.requiresGrad = try dataset.flag(Vocabulary.requiresGrad)
     var entry = found[index]
-    (entry.path, entry.aliasOf) = (path, "")
+    (entry.path, entry.aliasOf) = (path, entry.aliasOf ?? entry.path)
     (entry.kind, entry.requiresGrad) = (tensor.kind, tensor.requiresGrad)
     found.append(entry)
     return tensor

@@ -133,7 +133,8 @@ import Testing
     let trees: [Value] = [
       .dict(Dict([one, two])), .dict(Dict([two, one])), .dict(Dict([one, two], kind: .ordered)),
       .dict(Dict([one, two], attributes: [Record.Field("a", .none)])), .sequence(.list, [.int(1)]),
-      .sequence(.tuple, [.int(1)]), .int(1), .double(1), .bool(true), .double(0), .double(-0.0), .string("1"), .bytes([49]),
+      .sequence(.tuple, [.int(1)]), .int(1), .double(1), .bool(true), .double(0), .double(-0.0), .string("1"),
+      .bytes([49]),
       .string("\u{E9}"), .string("e\u{301}"), try tensor([1], [1]), try tensor([1], []),
       try tensor([1], [1], kind: .parameter), try tensor([1], [1], grad: true),
     ]

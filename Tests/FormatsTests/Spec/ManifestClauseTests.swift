@@ -46,7 +46,8 @@ import Testing
     var blank = node.bytes
     blank.replaceSubrange(digits, with: Array(repeating: 0x30, count: 32))
     #expect(hash(blank) == String(decoding: node.bytes[digits], as: UTF8.self))
-    guard case .int(let size)? = json.value("file_size"), case .string(let metadata)? = json.value("metadata_xxh3") else {
+    guard case .int(let size)? = json.value("file_size"), case .string(let metadata)? = json.value("metadata_xxh3")
+    else {
       throw Missing()
     }
     #expect(Int(size) == bytes.count)
@@ -64,12 +65,16 @@ import Testing
     let file = try Survey(path)
     guard case .dict(let tensors)? = try manifest().json.value("tensors") else { throw Missing() }
     let names = ["wte.weight", "fc.weight", "fc.bias"]
-    let paths = (names + ["lm_head.weight"]).map { "model/\($0)" }
-      + ["exp_avg", "exp_avg_sq"].flatMap { slot in names.map { "optimizer/\(slot)/\($0)" } } + ["p", "b", "none", "packed"]
+    let paths =
+      (names + ["lm_head.weight"]).map { "model/\($0)" }
+      + ["exp_avg", "exp_avg_sq"].flatMap { slot in names.map { "optimizer/\(slot)/\($0)" } } + [
+        "p", "b", "none", "packed",
+      ]
     #expect(tensors.entries.map(\.key) == paths.map(Key.string))
     for (path, entry) in zip(paths, tensors.entries) {
       guard case .dict(let entry) = entry.value, case .sequence(.list, let offsets)? = entry["offsets"],
-        case .int(let begin)? = offsets.first, case .int(let end)? = offsets.last, case .string(let digest)? = entry["xxh3"],
+        case .int(let begin)? = offsets.first, case .int(let end)? = offsets.last,
+        case .string(let digest)? = entry["xxh3"],
         case .string(let dtype)? = entry["dtype"], case .sequence(.list, let shape)? = entry["shape"]
       else { throw Missing() }
       var optional: [String] = []
@@ -77,8 +82,10 @@ import Testing
         if case .string(let text)? = entry[name] { optional.append("\(value)=\(text)") }
       }
       if case .bool(true)? = entry["requires_grad"] { optional.append("grad") }
-      let expected = ["model/lm_head.weight": ["alias_of=model/wte.weight"], "p": ["kind=parameter", "grad"],
-        "b": ["alias_of=p", "kind=buffer-not-persistent"]]
+      let expected = [
+        "model/lm_head.weight": ["alias_of=model/wte.weight"], "p": ["kind=parameter", "grad"],
+        "b": ["alias_of=p", "kind=buffer-not-persistent"],
+      ]
       #expect(optional == expected[path, default: []], "\(path)")
       #expect(entry.count == 4 + optional.count)
       let node = try file.node(path == "b" ? "p" : path)
@@ -107,7 +114,8 @@ import Testing
   /// MAN-4: what another program has changed is read as it is now, and the reader says that it did not use the manifest.
   @Test func anEditedFileIsReadThroughTheTree() throws {
     let base = dict(("m", dict(("a", try tensor([1], [1])), ("b", try tensor([2], [1])))), ("n", .int(1)))
-    let added = dict(("m", dict(("a", try tensor([1], [1])), ("b", try tensor([2], [1])), ("c", .int(3)))), ("n", .int(1)))
+    let added = dict(
+      ("m", dict(("a", try tensor([1], [1])), ("b", try tensor([2], [1])), ("c", .int(3)))), ("n", .int(1)))
     let edits: [(Value, (borrowing Group) throws -> Void)] = [
       (added, { try $0.openGroup("m").putInt("c", 3) }),
       (dict(("m", dict(("a", try tensor([1], [1])))), ("n", .int(1))), { try $0.openGroup("m").remove("b") }),
@@ -123,10 +131,15 @@ import Testing
         }
       ),
       (base, { try $0.remove("manifest") }), (base, { try $0.set("note", .int(1)) }),
-      (base, { root in
-        let dataset = try root.openDataset("manifest")
-        try [UInt8](repeating: 0x20, count: try dataset.shape.elementCount ?? 0).withUnsafeBytes { try dataset.write($0) }
-      }),
+      (
+        base,
+        { root in
+          let dataset = try root.openDataset("manifest")
+          try [UInt8](repeating: 0x20, count: try dataset.shape.elementCount ?? 0).withUnsafeBytes {
+            try dataset.write($0)
+          }
+        }
+      ),
     ]
     for (index, (expected, change)) in edits.enumerated() {
       try NativeFormat.write(base, to: path, options: replacing)

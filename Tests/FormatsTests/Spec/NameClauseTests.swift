@@ -43,7 +43,8 @@ import Testing
       (.int(-5), "%=-5"), (.bool(true), "%=true"), (.none, "%=null"), (.double(0.5), "%=0.5"), (.double(2), "%=2.0"),
       (.double(.infinity), "%={\"%25double\":\"7ff0000000000000\"}"),
       (.tuple([.int(1), .string("x/y")]), "%={\"%25tuple\":[1,\"x%2Fy\"]}"),
-      (.bytes([0, 255]), "%={\"%25bytes\":\"00ff\"}"), (.surrogateString([0xED, 0xA0, 0x80]), "%={\"%25surrogates\":\"eda080\"}"),
+      (.bytes([0, 255]), "%={\"%25bytes\":\"00ff\"}"),
+      (.surrogateString([0xED, 0xA0, 0x80]), "%={\"%25surrogates\":\"eda080\"}"),
       (.token(.dtype, "float32"), "%={\"%25token\":[\"torch.dtype\",\"float32\"]}"),
       (.bigInt(try unwrapped(BigInt(decimal: "99999999999999999999"))), "%={\"%25int\":\"99999999999999999999\"}"),
     ]
@@ -56,7 +57,8 @@ import Testing
 
   /// NAME-4: where all keys are integers they stand bare.
   @Test func integerKeysStandBare() throws {
-    let tree = Value.dict(Dict([Dict.Entry(.int(7), .int(1)), Dict.Entry(.int(-5), .int(2)), Dict.Entry(.int(.min), .none)]))
+    let tree = Value.dict(
+      Dict([Dict.Entry(.int(7), .int(1)), Dict.Entry(.int(-5), .int(2)), Dict.Entry(.int(.min), .none)]))
     let file = try surveyed(dict(("d", tree)), folder)
     #expect(try file.node("d").text("keys") == "int")
     #expect(try file.node("d").links == ["7", "-5", "-9223372036854775808"])
@@ -116,9 +118,10 @@ import Testing
   }
 
   /// ORD-3: `order` before creation order, where it is a permutation of as many entries as there are.
-  @Test(arguments: [
-    ([1, 2, 0], "bca"), ([], "cab"), ([1, 0], "cab"), ([0, 0, 1], "cab"), ([0, 1, 3], "cab"), ([0, 1, 2, 3], "cab"),
-  ] as [([UInt32], String)])
+  @Test(
+    arguments: [
+      ([1, 2, 0], "bca"), ([], "cab"), ([1, 0], "cab"), ([0, 0, 1], "cab"), ([0, 1, 3], "cab"), ([0, 1, 2, 3], "cab"),
+    ] as [([UInt32], String)])
   func orderIsTakenWhereItFits(order: [UInt32], expected: String) throws {
     try craft(path) { root in
       for name in ["c", "a", "b"] { try root.putInt(name, 1) }

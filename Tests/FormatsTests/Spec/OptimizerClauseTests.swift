@@ -163,7 +163,8 @@ import Testing
   @Test func otherValuesOfAGroupAreObjects() throws {
     let objects: [(String, Value)] = [
       ("empty", .string("")), ("long", .string(String(repeating: "x", count: 1025))), ("nul", .string("a\0")),
-      ("list", .sequence(.list, [.double(1)])), ("no floats", .sequence(.tuple, [])), ("ints", .sequence(.tuple, [.int(1)])),
+      ("list", .sequence(.list, [.double(1)])), ("no floats", .sequence(.tuple, [])),
+      ("ints", .sequence(.tuple, [.int(1)])),
       ("many", .sequence(.tuple, [Value](repeating: .double(1), count: 65))), ("dict", dict(("a", .int(1)))),
       ("encoding-type", .int(1)), ("encoding-version", .string("7.0")), ("order", .double(1)),
       ("lr", try tensor([0.25], [])), ("one", try tensor([2], [1])), ("two", try tensor([1, 2], [2])),

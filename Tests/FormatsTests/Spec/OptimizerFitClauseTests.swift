@@ -44,7 +44,8 @@ import Testing
     for (why, optimizer) in try Self.misfits() {
       let tree = dict(("model", dict(("a", try tensor([1], [1])), ("b", try tensor([2], [1])))), ("opt", optimizer))
       let written = try NativeFormat.write(tree, to: path, options: replacing)
-      #expect(written.warnings.contains { $0.contains("opt is stored as an ordinary dict") && $0.contains(why) }, "\(why)")
+      #expect(
+        written.warnings.contains { $0.contains("opt is stored as an ordinary dict") && $0.contains(why) }, "\(why)")
       #expect(try Survey(path).node("opt").encoding == "dict", "\(why)")
       let read = try NativeFormat.read(path)
       #expect(try sameContent(read.root, tree), "\(why)")
@@ -56,11 +57,13 @@ import Testing
   @Test func contradictingColumnsAreRefused() throws {
     let changes: [(String, String, [Int64]?, String)] = [
       ("opt", "params", nil, "without its parameters' names"), ("opt", "step", [1], "1 steps for 2"),
-      ("opt", "ids", [1], "1 ids for 2"), ("opt", "ids", [1, 1], "distinct"), ("opt", "state_order", [0, 0], "no list of distinct positions"),
+      ("opt", "ids", [1], "1 ids for 2"), ("opt", "ids", [1, 1], "distinct"),
+      ("opt", "state_order", [0, 0], "no list of distinct positions"),
       ("opt", "state_order", [2], "no list of distinct positions"),
       ("opt/param_groups/0", "params", [0, 2], "no position below 2"),
       ("opt/param_groups/0", "params", [0, 0], "each of the 2 parameters"),
-      ("opt/param_groups/0", "params", [0], "1 members"), ("opt/param_groups/0", "params", nil, "a group without params"),
+      ("opt/param_groups/0", "params", [0], "1 members"),
+      ("opt/param_groups/0", "params", nil, "a group without params"),
     ]
     let state = dict(("step", .int(3)), ("m", try tensor([1], [1])))
     let tree = dict(("opt", optimizer([(.int(0), state)], [group([.int(0), .int(1)])])), ("n", .int(1)))

@@ -82,7 +82,8 @@ struct Survey {
     var node = Node(address: try dataset.objectInfo().address, attributes: try attributes(of: dataset))
     (node.type, node.shape, node.layout) = (try dataset.type, try dataset.shape, try dataset.layout)
     node.offset = try dataset.offset.map { Int($0) }
-    node.bytes = [UInt8](repeating: 0, count: try unwrapped(node.shape?.byteCount(elementBytes: node.type?.byteCount ?? 0)))
+    node.bytes = [UInt8](
+      repeating: 0, count: try unwrapped(node.shape?.byteCount(elementBytes: node.type?.byteCount ?? 0)))
     if !node.bytes.isEmpty { try node.bytes.withUnsafeMutableBytes { try dataset.read(into: $0) } }
     add(node, path)
   }
@@ -92,7 +93,9 @@ struct Survey {
     nodes[Array(path.utf8)] = node
   }
 
-  private func attributes<Object: HDF5Object & ~Copyable>(of object: borrowing Object) throws -> [String: AttributeValue] {
+  private func attributes<Object: HDF5Object & ~Copyable>(of object: borrowing Object) throws -> [String:
+    AttributeValue]
+  {
     var values: [String: AttributeValue] = [:]
     for name in try object.attributeNames() { values[name] = try object.readAttribute(name) }
     return values

@@ -63,7 +63,9 @@ import Testing
   /// TEN-2: bfloat16 is 1-8-7 bits with bias 127.
   @Test func bfloat16IsAFloatOfItsOwn() throws {
     let tensor = Value.tensor(try Tensor(dtype: .bfloat16, shape: [1], source: BufferSource([0x80, 0x3F])))
-    guard case .float(let layout) = try surveyed(dict(("t", tensor)), folder).node("model/t").type else { throw Missing() }
+    guard case .float(let layout) = try surveyed(dict(("t", tensor)), folder).node("model/t").type else {
+      throw Missing()
+    }
     #expect([layout.bytes, layout.exponentBits, layout.mantissaBits, layout.bias] == [2, 8, 7, 127])
     #expect([layout.signPosition, layout.exponentPosition, layout.mantissaPosition] == [15, 7, 0])
   }
@@ -79,7 +81,8 @@ import Testing
     #expect(try refused(.float(.float32.withBigEndian(true)), .simple([2]), ["dtype": .string("float32")]) != "")
     #expect(try refused(.uint8, .simple([2]), ["dtype": .string("float9")]).contains("not known"))
     #expect(try refused(.uint8, .simple([2]), ["dtype": .string("int4")]) != "")
-    #expect(try refused(.uint8, .simple([2]), ["dtype": .string("int4"), "shape": .ints([5])]).contains("takes 3 bytes"))
+    #expect(
+      try refused(.uint8, .simple([2]), ["dtype": .string("int4"), "shape": .ints([5])]).contains("takes 3 bytes"))
     #expect(try refused(.uint8, .simple([2]), ["dtype": .string("int4"), "shape": .ints([-4])]) != "")
     #expect(try refused(.uint8, .simple([2]), ["dtype": .string("int4"), "shape": .ints([2, 2])]) == "")
   }
@@ -132,7 +135,8 @@ import Testing
       .tensor(try Tensor(dtype: .float32, shape: shape, source: source, kind: kind))
     }
     let tree = dict(
-      ("a", try view(.tensor)), ("b", try view(.tensor)), ("c", try view(.parameter)), ("d", try view(.tensor, [1, 2])),
+      ("a", try view(.tensor)), ("b", try view(.tensor)), ("c", try view(.parameter)),
+      ("d", try view(.tensor, [1, 2])),
       ("e", try tensor([1, 2], [2])), ("n1", try tensor([], [0])), ("s", .int(1)))
     let file = try surveyed(tree, folder)
     let a = try file.node("a")
@@ -140,7 +144,8 @@ import Testing
     let alias = try file.node("c")
     #expect(alias.type == .uint8)
     #expect(alias.shape == .null)
-    #expect(alias.attributes == ["encoding-type": .string("alias"), "target": .string("/a"), "kind": .string("parameter")])
+    #expect(
+      alias.attributes == ["encoding-type": .string("alias"), "target": .string("/a"), "kind": .string("parameter")])
     // Another shape is another tensor, and so are equal bytes of another storage.
     for name in ["d", "e"] {
       #expect(try file.node(name).address != a.address)

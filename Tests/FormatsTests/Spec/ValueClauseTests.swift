@@ -85,13 +85,16 @@ import Testing
   }
 
   /// VAL-4: one column where all items are of one simple type, a group of the items else.
-  @Test(arguments: [("list", .list), ("tuple", .tuple), ("set", .set), ("frozenset", .frozenset)] as [(String, Value.Sequence)])
+  @Test(
+    arguments: [("list", .list), ("tuple", .tuple), ("set", .set), ("frozenset", .frozenset)]
+      as [(String, Value.Sequence)])
   func sequencesAreColumnsOrGroups(name: String, kind: Value.Sequence) throws {
     try expect(.sequence(kind, [.bool(true), .bool(false)]), is: name, .bool, .simple([2]), [1, 0])
     try expect(.sequence(kind, [.int(1), .int(-1)]), is: name, .int64, .simple([2]), littleEndian([Int64(1), -1]))
     try expect(.sequence(kind, [.double(1.5)]), is: name, .float64, .simple([1]), littleEndian([1.5]))
     try expect(
-      .sequence(kind, [.string("ab"), .string(""), .string("c")]), is: name, text(2), .simple([3]), [97, 98, 0, 0, 99, 0])
+      .sequence(kind, [.string("ab"), .string(""), .string("c")]), is: name, text(2), .simple([3]),
+      [97, 98, 0, 0, 99, 0])
     try expect(.sequence(kind, [.string("")]), is: name, text(1), .simple([1]), [0])
     for items: [Value] in [[], [.int(1), .double(1)], [.string("a\0")], [.none], [.sequence(kind, [])]] {
       let node = try stored(.sequence(kind, items))
@@ -104,7 +107,8 @@ import Testing
   @Test func aColumnMustBeWorthItsSpace() throws {
     let short = [Value](repeating: .string("a"), count: 99)
     #expect(try stored(.sequence(.list, short + [.string(String(repeating: "b", count: 20_000))])).links?.count == 100)
-    #expect(try stored(.sequence(.list, short + [.string(String(repeating: "b", count: 10_000))])).shape == .simple([100]))
+    #expect(
+      try stored(.sequence(.list, short + [.string(String(repeating: "b", count: 10_000))])).shape == .simple([100]))
     #expect(try stored(.sequence(.list, (0..<1000).map { .int($0) })).type == .int64)
   }
 
@@ -122,7 +126,8 @@ import Testing
       #expect(attributes == expected)
     }
     let metadata = dict(("", dict(("version", .int(1)))), kind: .ordered)
-    let node = try stored(.dict(Dict(one, attributes: [Record.Field("_metadata", metadata), Record.Field("n", .double(1))])))
+    let node = try stored(
+      .dict(Dict(one, attributes: [Record.Field("_metadata", metadata), Record.Field("n", .double(1))])))
     let json = #"{"_metadata":{"%dict":["OrderedDict","",[["",{"version":1}]],[]]},"n":1.0}"#
     #expect(node.text("attributes") == json)
   }
@@ -167,13 +172,15 @@ import Testing
   /// VAL-9: the JSON of every value that JSON has no type for.
   @Test func packedJSONIsTyped() throws {
     let big = try unwrapped(BigInt(decimal: "18446744073709551616"))
-    let odd = Dict([Dict.Entry(.int(1), .none)], kind: .defaultDict(factory: "f"), attributes: [Record.Field("a", .int(2))])
+    let odd = Dict(
+      [Dict.Entry(.int(1), .none)], kind: .defaultDict(factory: "f"), attributes: [Record.Field("a", .int(2))])
     let values: [(Value, String)] = [
       (.none, "null"), (.bool(true), "true"), (.int(.min), "-9223372036854775808"), (.double(1), "1.0"),
       (.double(1e300), "1e+300"), (.double(-0.0), "-0.0"), (.string("a\"\u{1}é"), #""a\"\u0001é""#),
       (.sequence(.list, [.int(1), .sequence(.list, [])]), "[1,[]]"), (dict(("a", .int(1))), #"{"a":1}"#),
       (.bigInt(big), #"{"%int":"18446744073709551616"}"#), (.double(-.infinity), #"{"%double":"fff0000000000000"}"#),
-      (.complex(1, -0.5), #"{"%complex":[1.0,-0.5]}"#), (.surrogateString([0xED, 0xA0, 0x80]), #"{"%surrogates":"eda080"}"#),
+      (.complex(1, -0.5), #"{"%complex":[1.0,-0.5]}"#),
+      (.surrogateString([0xED, 0xA0, 0x80]), #"{"%surrogates":"eda080"}"#),
       (.bytes([10]), #"{"%bytes":"0a"}"#), (.byteArray([]), #"{"%bytearray":""}"#),
       (.sequence(.tuple, [.none]), #"{"%tuple":[null]}"#), (.sequence(.set, [.int(1)]), #"{"%set":[1]}"#),
       (.sequence(.frozenset, []), #"{"%frozenset":[]}"#), (.size([3]), #"{"%size":[3]}"#),
@@ -187,7 +194,9 @@ import Testing
       let node = try stored(.sequence(.list, filler + [value]))
       #expect(String(decoding: node.bytes, as: UTF8.self) == "[" + String(repeating: "null,", count: 128) + json + "]")
     }
-    for wrong in [#"{"%int":1}"#, #"{"%nonsense":1}"#, #"{"%bytes":"0"}"#, #"{"a":1,"%int":"1"}"#, "NaN", "[1,]", "1 2"] {
+    for wrong in [
+      #"{"%int":1}"#, #"{"%nonsense":1}"#, #"{"%bytes":"0"}"#, #"{"a":1,"%int":"1"}"#, "NaN", "[1,]", "1 2",
+    ] {
       try craft(path) { root in
         try root.put("v", .uint8, .simple([wrong.utf8.count]), Array(wrong.utf8), ["encoding-type": .string("json")])
       }
