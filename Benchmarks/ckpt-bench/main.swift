@@ -2,6 +2,7 @@
 //
 //     ckpt-bench save PATH --bytes N --count N [--fsync]
 //     ckpt-bench load PATH        # opens, and touches every page of every tensor
+//     ckpt-bench open PATH        # opens: the whole tree, no tensor's bytes
 //
 // Only the operation itself is timed; the making of the tensors is outside.
 
@@ -86,7 +87,12 @@ func run(_ arguments: Arguments) throws(CheckpointError) {
     let start = clock.now
     let (tensors, sum) = try touch(try NativeFormat.read(arguments.path).root)
     print("{\"t\": \(seconds(clock.now - start)), \"n\": \(tensors), \"sum\": \(sum)}")
-  default: throw CheckpointError(.usage, "expected save or load")
+  case "open":
+    let start = clock.now
+    let root = try NativeFormat.read(arguments.path).root
+    let time = seconds(clock.now - start)
+    print("{\"t\": \(time), \"n\": \(TensorTable(root).tensors.count)}")
+  default: throw CheckpointError(.usage, "expected save, load or open")
   }
 }
 

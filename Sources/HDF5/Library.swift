@@ -14,11 +14,12 @@ enum Library {
     _ location: Location, _ operation: String, _ body: (Call) throws(HDF5Error) -> T
   ) throws(HDF5Error) -> T {
     try lists.withLock { (known) throws(HDF5Error) -> T in
-      ckpt_silence()
       let ready: PropertyLists
       if let known {
+        ckpt_silence()
         ready = known
       } else {
+        // Before any other call: each of them starts the library, with an exit handler that complains.
         ready = try PropertyLists.start(location, operation)
         known = ready
       }

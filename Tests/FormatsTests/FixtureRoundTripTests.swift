@@ -9,7 +9,8 @@ import Testing
     "adam_int_step", "adam_tensor_lr", "big_endian", "cnn_adam_amsgrad", "deflated", "dtypes", "gan", "lightning",
     "minimal", "no_crc", "objects", "odd_names", "optimizer_alone", "optimizer_fsdp_names", "optimizer_mixed_steps",
     "optimizer_object_ids", "optimizer_others", "optimizer_param_names", "optimizer_partial_state",
-    "optimizer_unstepped", "parameters", "protocol1", "protocol3", "protocol4", "protocol5", "quantised", "sgd_momentum",
+    "optimizer_unstepped", "parameters", "protocol1", "protocol3", "protocol4", "protocol5", "quantised",
+    "sgd_momentum",
     "sgd_plain", "sparse", "state_dict", "surrogates", "transformer_adamw", "views",
   ]
   @Test(arguments: files) func theContentSurvivesBothFormats(name: String) throws {

@@ -42,6 +42,11 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     withUnsafeBytes(of: words) { Array($0.prefix(algorithm.byteCount)) }
   }
 
+  /// The same bytes, without an array for them.
+  func withBytes(_ body: (UnsafeRawBufferPointer.SubSequence) -> Void) {
+    withUnsafeBytes(of: words) { body($0.prefix(algorithm.byteCount)) }
+  }
+
   public static func == (a: Digest, b: Digest) -> Bool { a.algorithm == b.algorithm && a.words == b.words }
 
   public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }

@@ -23,5 +23,7 @@ public struct XXH3: ~Copyable {
   public borrowing func digest() -> Digest { Digest(ck_xxh3_digest(state)) }
 
   /// The digest of one piece of memory.
-  public static func hash(_ bytes: UnsafeRawBufferPointer) -> Digest { Digest(ck_xxh3_hash(bytes.baseAddress, bytes.count)) }
+  public static func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
+    Digest(ck_xxh3_hash(bytes.baseAddress, bytes.count))
+  }
 }

@@ -8,6 +8,12 @@ public struct JSONWriter: Sendable {
 
   public init() {}
 
+  /// Hands over what was written so far, and goes on after it: long texts are written in pieces of one buffer.
+  public mutating func drain<Failure: Error>(_ body: ([UInt8]) throws(Failure) -> Void) throws(Failure) {
+    try body(bytes)
+    bytes.removeAll(keepingCapacity: true)
+  }
+
   public mutating func beginObject() { open(0x7B) }
   public mutating func endObject() { close(0x7D) }
   public mutating func beginArray() { open(0x5B) }
@@ -51,6 +57,22 @@ public struct JSONWriter: Sendable {
     bytes.append(0x22)
     var copy = text
     copy.withUTF8 { appendEscaped($0) }
+    bytes.append(0x22)
+    needsComma = true
+  }
+
+  /// A digest with its algorithm, as its description has it.
+  public mutating func digest(_ digest: Digest) {
+    comma()
+    bytes.append(0x22)
+    bytes.append(contentsOf: digest.algorithm.rawValue.utf8)
+    bytes.append(0x3A)
+    digest.withBytes { digits in
+      for byte in digits {
+        bytes.append(hexDigit(byte >> 4))
+        bytes.append(hexDigit(byte & 15))
+      }
+    }
     bytes.append(0x22)
     needsComma = true
   }

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// An ordered dictionary with typed keys, as Python's.
 public struct Dict: Sendable {
   public enum Kind: Sendable, Equatable {
@@ -127,7 +133,14 @@ public enum Key: Sendable, Hashable {
 extension String {
   /// Equality of the UTF-8 bytes. Swift's `==` calls a letter and its decomposed form equal; file formats must not.
   public func hasSameBytes(as other: String) -> Bool {
-    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+    var (a, b) = (self, other)
+    return a.withUTF8 { a in
+      b.withUTF8 { b in
+        // An empty text may have no memory.
+        guard a.count == b.count, let x = a.baseAddress, let y = b.baseAddress else { return a.count == b.count }
+        return memcmp(x, y, a.count) == 0
+      }
+    }
   }
 }
 

@@ -27,9 +27,15 @@ struct Manifest: Sendable {
   var entries: [Entry] = []
 
   /// The text before the digits of the manifest's own digest.
+  /// All blocks of the file begin at multiples of this.
+  private static let alignment = 64
   private static let head = "{\"manifest\":\"1.0\",\"self_xxh3\":\""
   private static let emptyDigest = Digest(.xxh3, bytes: [])
   private static let sizeDigits = 19
+  private static let members: [StaticString] = ["manifest", "metadata_xxh3", "file_size", "tensors"]
+  private static let entryMembers: [StaticString] = [
+    "dtype", "shape", "offsets", "xxh3", "sha256", "requires_grad", "kind", "alias_of",
+  ]
 }
 
 // MARK: - Writing
@@ -104,12 +110,12 @@ extension Manifest {
   /// - Throws: `damaged` when the bytes are no manifest of this version or do not have the digest they claim.
   init(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
     try Self.checkOwnDigest(bytes)
+    // An entry takes some 150 bytes or more; growing the array would copy all of them several times.
+    entries.reserveCapacity(bytes.count / 150)
     var scanner = JSONScanner(bytes)
     var first = true
     try scanner.beginObject()
-    while let key = try scanner.nextKey(
-      of: ["manifest", "metadata_xxh3", "file_size", "tensors"], first: &first)
-    {
+    while let key = try scanner.nextKey(of: Self.members, first: &first) {
       switch key {
       case 0:
         let version = try scanner.string()
@@ -160,18 +166,11 @@ extension Manifest {
     var entry = Entry(path: path, dtype: .uint8, shape: [], range: 0..<0)
     var first = true
     try scanner.beginObject()
-    while let key = try scanner.nextKey(
-      of: ["dtype", "shape", "offsets", "xxh3", "sha256", "requires_grad", "kind", "alias_of"], first: &first)
-    {
+    while let key = try scanner.nextKey(of: Self.entryMembers, first: &first) {
       switch key {
       case 0: dtype = try types.dtype(&scanner)
       case 1: shape = try integers(&scanner)
-      case 2:
-        let offsets = try integers(&scanner)
-        guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1] else {
-          throw scanner.failure("two offsets in order")
-        }
-        range = offsets[0]..<offsets[1]
+      case 2: range = try offsets(&scanner)
       case 3: entry.xxh3 = try scanner.digest(.xxh3)
       case 4: entry.sha256 = try scanner.digest(.sha256)
       case 5: entry.requiresGrad = try scanner.bool()
@@ -187,6 +186,16 @@ extension Manifest {
     entry.shape = shape
     entry.range = range
     return entry
+  }
+
+  private static func offsets(_ scanner: inout JSONScanner) throws(CheckpointError) -> Range<Int> {
+    var first = true
+    try scanner.beginArray()
+    guard try scanner.nextElement(first: &first), case let begin = try scanner.int(),
+      try scanner.nextElement(first: &first), case let end = try scanner.int(),
+      try !scanner.nextElement(first: &first), begin >= 0, begin <= end
+    else { throw scanner.failure("two offsets in order") }
+    return begin..<end
   }
 
   private static func integers(_ scanner: inout JSONScanner) throws(CheckpointError) -> [Int] {
@@ -213,13 +222,21 @@ extension Manifest {
     }
   }
 
-  /// Checks that no two tensors overlap and that all lie in the file; gives the parts of the file between them.
+  /// Checks that no two tensors overlap and that all lie in the file; gives the parts of the file between them. Parts
+  /// shorter than the alignment are padding, which nobody reads: a block of HDF5's own begins at a multiple of it.
   ///
   /// - Parameter own: where the manifest itself lies.
   func gaps(in fileSize: Int, own: Range<Int>) throws(CheckpointError) -> [Range<Int>] {
-    var ranges = entries.filter { $0.aliasOf == nil && !$0.range.isEmpty }.map(\.range)
+    var ranges: [Range<Int>] = []
+    ranges.reserveCapacity(entries.count + 1)
+    for index in entries.indices where entries[index].aliasOf == nil && !entries[index].range.isEmpty {
+      ranges.append(entries[index].range)
+    }
     ranges.append(own)
-    ranges.sort { $0.lowerBound < $1.lowerBound }
+    // They mostly are in order already.
+    if zip(ranges, ranges.dropFirst()).contains(where: { $0.lowerBound > $1.lowerBound }) {
+      ranges.sort { $0.lowerBound < $1.lowerBound }
+    }
     var gaps: [Range<Int>] = []
     var end = 0
     for range in ranges {
@@ -228,7 +245,7 @@ extension Manifest {
           .damaged, "bytes \(range.lowerBound) to \(range.upperBound) overlap another tensor or leave the file",
           place: "manifest")
       }
-      if range.lowerBound > end { gaps.append(end..<range.lowerBound) }
+      if range.lowerBound - end >= Self.alignment { gaps.append(end..<range.lowerBound) }
       end = range.upperBound
     }
     if end < fileSize { gaps.append(end..<fileSize) }

@@ -15,12 +15,12 @@ struct ManifestIndex: Sendable {
     // Digests of the paths: cheaper to compare than the paths, and a clash only costs the index.
     var seen: Set<Digest> = []
     seen.reserveCapacity(entries.count)
-    for (index, entry) in entries.enumerated() {
-      var path = entry.path
+    for index in entries.indices {
+      var path = entries[index].path
       guard seen.insert(path.withUTF8({ XXH3.hash(UnsafeRawBufferPointer($0)) })).inserted else {
-        throw CheckpointError(.damaged, "\(entry.path) is listed twice")
+        throw CheckpointError(.damaged, "\(path) is listed twice")
       }
-      sorting.append(index, to: entry.group)
+      sorting.append(index, to: path.groupPath)
     }
     (groups, members) = (sorting.numbers, sorting.members)
   }
@@ -57,15 +57,15 @@ struct ManifestIndex: Sendable {
   func children(of group: String) -> [Int] { groups[.string(group)].map { members[$0] } ?? [] }
 }
 
-extension Manifest.Entry {
-  /// The path of the group that the tensor lies in.
-  fileprivate var group: Substring.UTF8View { path.utf8[..<(slash ?? path.startIndex)] }
+extension String {
+  /// Of an object's path: that of the group that it lies in.
+  fileprivate var groupPath: Substring.UTF8View { utf8[..<(lastSlash ?? startIndex)] }
 
-  /// The tensor's link in that group.
-  var link: String {
-    guard let slash else { return path }
-    return String(path[path.utf8.index(after: slash)...])
+  /// Of an object's path: the link in that group.
+  var linkName: String {
+    guard let lastSlash else { return self }
+    return String(self[utf8.index(after: lastSlash)...])
   }
 
-  private var slash: String.Index? { path.utf8.lastIndex(of: 0x2F) }
+  private var lastSlash: String.Index? { utf8.lastIndex(of: 0x2F) }
 }

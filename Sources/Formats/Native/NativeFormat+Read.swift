@@ -2,7 +2,7 @@ public import Checkpoint
 import HDF5
 
 extension NativeFormat {
-  /// Whether the file is an HDF5 file with our marker. Cheap: opens the root, reads one attribute.
+  /// Whether the file is an HDF5 file with our marker: opens the root and reads one attribute.
   public static func recognises(_ path: String) -> Bool {
     guard File.isHDF5(path) else { return false }
     do throws(HDF5Error) {
@@ -18,7 +18,10 @@ extension NativeFormat {
   /// Reads the tree; tensors stay in the file, mapped, until they are asked for.
   ///
   /// - Throws: `damaged` or `unsupported` for what the profile does not allow, before any data is touched.
-  public static func read(_ path: String) throws(CheckpointError) -> Checkpoint {
+  public static func read(_ path: String) throws(CheckpointError) -> Checkpoint { try open(path).checkpoint }
+
+  /// As `read`, with what the file says about itself.
+  public static func open(_ path: String) throws(CheckpointError) -> (checkpoint: Checkpoint, header: Header) {
     do throws(CheckpointError) {
       let file = try NativeFile(path)
       var warnings: [String] = []
@@ -30,7 +33,11 @@ extension NativeFormat {
       }
       var reader = TreeReader(file: file.mapped, manifest: index, manifestRange: file.noticedManifest())
       let root = try reader.read(file.root(), at: file.location)
-      return Checkpoint(root: root, warnings: warnings + reader.warnings, recordedDigest: file.contentDigest)
+      let header = Header(
+        version: file.version, producer: file.producer, contentDigest: file.contentDigest, bytes: file.mapped.count)
+      return (
+        Checkpoint(root: root, warnings: warnings + reader.warnings, recordedDigest: file.contentDigest), header
+      )
     } catch {
       throw error.inFile(path)
     }
@@ -41,11 +48,8 @@ extension NativeFormat {
     public var version: String
     public var producer: String?
     public var contentDigest: String?
-  }
-
-  public static func header(_ path: String) throws(CheckpointError) -> Header {
-    let file = try NativeFile(path)
-    return Header(version: file.version, producer: file.producer, contentDigest: file.contentDigest)
+    /// Size of the file.
+    public var bytes: Int
   }
 }
 

@@ -1,4 +1,4 @@
-/// What `verify` found in one file.
+/// What `verify` found in one file, whatever its format.
 public struct VerifyReport: Sendable {
   /// Something that is not as it should be, and where.
   public struct Problem: Sendable {
@@ -14,7 +14,10 @@ public struct VerifyReport: Sendable {
 
   /// What was checked, in words.
   public var checked: [String] = []
+  /// Damage. Empty when all is well.
   public var problems: [Problem] = []
+  /// What is odd but no damage.
+  public var warnings: [String] = []
 
   public init() {}
 

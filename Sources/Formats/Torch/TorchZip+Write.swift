@@ -6,12 +6,17 @@ extension TorchZip {
     public var replaces: Bool
     /// Wait until the bytes are on the disk. Leave it out only in a measurement.
     public var synced: Bool
+    public var threads: Int
     /// Told how many more bytes are written; called from several threads.
     public var progress: (@Sendable (Int) -> Void)?
 
-    public init(replaces: Bool = false, synced: Bool = true, progress: (@Sendable (Int) -> Void)? = nil) {
+    public init(
+      replaces: Bool = false, synced: Bool = true, threads: Int = defaultThreads,
+      progress: (@Sendable (Int) -> Void)? = nil
+    ) {
       self.replaces = replaces
       self.synced = synced
+      self.threads = threads
       self.progress = progress
     }
   }
@@ -46,6 +51,7 @@ extension TorchZip {
     try file.reserve(layout.end)
     var writer = ParallelWriter()
     writer.crc32 = true
+    writer.threads = options.threads
     writer.progress = options.progress
     let jobs = zip(layout.records, sources).map { WriteJob(source: $1, offset: $0.payload) }
     let crcs = try writer.write(jobs, to: file).map(\.crc32)

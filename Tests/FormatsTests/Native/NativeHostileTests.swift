@@ -17,7 +17,8 @@ import Testing
     ("hdf5_scaleoffset_filter", "filter 6"), ("hdf5_deflate_garbage", ""),
     ("hdf5_vlen_strings", "variable-length"), ("hdf5_vlen_floats", "not allowed"),  // SEC-7
     ("hdf5_object_references", "not allowed"), ("hdf5_region_references", "not allowed"),
-    ("hdf5_array_type", "not allowed"), ("hdf5_compound", "not allowed"), ("hdf5_named_datatype", "no group and no dataset"),
+    ("hdf5_array_type", "not allowed"), ("hdf5_compound", "not allowed"),
+    ("hdf5_named_datatype", "no group and no dataset"),
     ("hdf5_userblock", "user block"),  // SEC-8
     ("hdf5_deep_nesting", "levels deep"),  // LIM-1
     ("hdf5_dtype_contradicts", "is stored as"), ("hdf5_dtype_unknown", "not known"),

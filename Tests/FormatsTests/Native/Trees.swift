@@ -12,7 +12,8 @@ final class TemporaryFolder {
 
   init() {
     var template = Array("/tmp/ckpt-tests-XXXXXX".utf8CString)
-    path = String(cString: mkdtemp(&template)!)
+    guard mkdtemp(&template) != nil else { preconditionFailure("no folder can be made in /tmp") }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   deinit {
@@ -107,7 +108,9 @@ func trainingTree() throws -> Value {
 func oddTree() throws -> Value {
   var entries: [Dict.Entry] = []
   func add(_ key: Key, _ value: Value) { entries.append(Dict.Entry(key, value)) }
-  for name in ["", ".", "..", "a/b", "a%2Fb", "%", "%=5", "nul\0name", "é", "e\u{301}", "😀", "manifest", " ", "/", "keys"] {
+  for name in [
+    "", ".", "..", "a/b", "a%2Fb", "%", "%=5", "nul\0name", "é", "e\u{301}", "😀", "manifest", " ", "/", "keys",
+  ] {
     add(.string(name), .string("value of \(name)"))
   }
   add(.int(-5), .int(.min))
@@ -142,18 +145,23 @@ func oddTree() throws -> Value {
   add(.string("counter"), .dict(Dict([Dict.Entry(.int(30), .int(1)), Dict.Entry(.int(80), .int(2))], kind: .counter)))
   add(.string("default"), .dict(Dict([], kind: .defaultDict(factory: "builtins.list"))))
   add(.string("many"), .dict(Dict((0..<200).map { Dict.Entry(.string("k\($0)"), .double(Double($0))) })))
-  add(.string("record"), .record(Record("python.object", [Record.Field("class", .string("a.B")), Record.Field("x", .none)])))
+  add(
+    .string("record"),
+    .record(Record("python.object", [Record.Field("class", .string("a.B")), Record.Field("x", .none)])))
   add(.string("scalar"), try tensor([3], []))
   add(.string("no elements"), try tensor([], [0, 3]))
   add(.string("parameter"), try tensor([1, 2], [2], kind: .parameter, grad: true))
   add(.string("buffer"), try tensor([1, 2], [2], kind: .buffer(persistent: false)))
   let shared = BufferSource(elements: [Float(1), 2])
   add(.string("shared"), .tensor(try Tensor(dtype: .float32, shape: [2], source: shared)))
-  add(.string("shared parameter"), .tensor(try Tensor(dtype: .float32, shape: [2], source: shared, kind: .parameter, requiresGrad: true)))
+  add(
+    .string("shared parameter"),
+    .tensor(try Tensor(dtype: .float32, shape: [2], source: shared, kind: .parameter, requiresGrad: true)))
   for dtype in DType.allCases {
     let shape = [2, 8]
     let bytes = (0..<(dtype.byteCount(of: shape) ?? 0)).map { UInt8(truncatingIfNeeded: $0 * 7 % 2) }
-    add(.string("dtype \(dtype.rawValue)"), .tensor(try Tensor(dtype: dtype, shape: shape, source: BufferSource(bytes))))
+    add(
+      .string("dtype \(dtype.rawValue)"), .tensor(try Tensor(dtype: dtype, shape: shape, source: BufferSource(bytes))))
   }
   return .dict(Dict(entries))
 }

@@ -30,7 +30,8 @@ extension PickleMachine {
     case PickleOpcode.setItem: try setItem()
     case PickleOpcode.setItems: try setItems(from: try popMark())
     case PickleOpcode.append: try append()
-    case PickleOpcode.appends, PickleOpcode.addItems: try appends(from: try popMark(), set: opcode == PickleOpcode.addItems)
+    case PickleOpcode.appends, PickleOpcode.addItems:
+      try appends(from: try popMark(), set: opcode == PickleOpcode.addItems)
     case PickleOpcode.memoize: try put(memoCount)
     case PickleOpcode.emptyDict: try pushNew(.dict(newContainer()))
     case PickleOpcode.emptyList: try pushNew(.list(newContainer()))

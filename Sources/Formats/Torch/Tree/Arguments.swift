@@ -49,7 +49,7 @@ extension TorchTree {
 
   /// Sizes or strides: a tuple of integers, or `torch.Size`.
   func ints(_ node: Int32, _ what: String) throws(CheckpointError) -> [Int] {
-    var items: ArraySlice<Int32>
+    let items: ArraySlice<Int32>
     switch pickle.nodes[Int(node)] {
     case .tuple(let run): items = pickle.pool[run.range]
     case .list(let index): items = pickle.containers[Int(index)][...]
@@ -62,6 +62,7 @@ extension TorchTree {
       items = pickle.pool[run.range]
     default: throw CheckpointError(.damaged, "\(what) is no tuple of integers")
     }
+    guard items.count <= 1024 else { throw CheckpointError(.damaged, "\(what) has \(items.count) numbers") }
     var result: [Int] = []
     result.reserveCapacity(items.count)
     for item in items { result.append(try int(item, what)) }
@@ -73,8 +74,7 @@ extension TorchTree {
     guard case .global(let index) = pickle.nodes[Int(node)] else {
       throw CheckpointError(.damaged, "a class is due, and something else is there")
     }
-    let global = pickle.globals[Int(index)]
-    return "\(KnownGlobal.modern(global.module)).\(global.name)"
+    return pickle.globals[Int(index)].modernName
   }
 
   func known(_ node: Int32) -> KnownGlobal {

@@ -31,7 +31,8 @@ enum KnownGlobal: Sendable {
     case "torch._tensor": self = name == "_rebuild_from_type_v2" ? .rebuildFromType : .unknown
     case "torch.serialization": self = name == "_get_layout" ? .layout : .unknown
     case "numpy": self = name == "dtype" ? .numpyDType : .unknown
-    case "numpy.core.multiarray": self = name == "scalar" ? .numpyScalar : name == "_reconstruct" ? .numpyReconstruct : .unknown
+    case "numpy.core.multiarray":
+      self = name == "scalar" ? .numpyScalar : name == "_reconstruct" ? .numpyReconstruct : .unknown
     case "numpy.core.numeric": self = name == "_frombuffer" ? .numpyFromBuffer : .unknown
     default: self = .unknown
     }
@@ -44,6 +45,17 @@ enum KnownGlobal: Sendable {
     case "copy_reg": "copyreg"
     case _ where module.hasPrefix("numpy._core."): "numpy.core." + module.dropFirst("numpy._core.".count)
     default: module
+    }
+  }
+
+  /// Python 2's names of built-in types, which protocol 2 writes whatever Python wrote it.
+  static func modern(builtin name: String) -> String {
+    switch name {
+    case "long": "int"
+    case "unicode", "basestring": "str"
+    case "xrange": "range"
+    case "unichr": "chr"
+    default: name
     }
   }
 
@@ -101,6 +113,12 @@ enum KnownGlobal: Sendable {
 }
 
 extension PickleGlobal {
+  /// The full name as Python 3 has it.
+  var modernName: String {
+    let module = KnownGlobal.modern(module)
+    return "\(module).\(module == "builtins" ? KnownGlobal.modern(builtin: name) : name)"
+  }
+
   /// Whether this runs code, starts programs or reaches files. No checkpoint has a reason to name such a thing: a file
   /// that does was made to attack whoever loads it with Python. (Nothing of it is run here.)
   var isDangerous: Bool {

@@ -27,7 +27,8 @@ struct TorchStorages {
   private let verify: Bool
   private let bigEndian: Bool
   private var storages: [Storage] = []
-  private var byKey: [Key: Int] = [:]
+  /// The storage of each record of the archive, by the record's place there; -1 where none was asked for.
+  private var byEntry: [Int]
   private var views: [View: any ByteSource] = [:]
   private var slices: [Slice: any ByteSource] = [:]
   /// Bytes that views have beyond their storages (`expand`).
@@ -40,6 +41,7 @@ struct TorchStorages {
     self.archive = archive
     self.bigEndian = bigEndian
     self.verify = verify
+    byEntry = Array(repeating: -1, count: archive.entries.count)
   }
 
   /// The storage that a persistent id names.
@@ -47,24 +49,27 @@ struct TorchStorages {
   /// - Throws: `damaged` when there is no such record, its length is not what the id says, or two ids of one key
   ///   disagree.
   mutating func storage(key: String, type: TorchTypes.Storage, numel: Int) throws(CheckpointError) -> Int {
-    if let index = byKey[.string(key)] {
-      guard storages[index].type == type, storages[index].numel == numel else {
-        throw CheckpointError(
-          .damaged, "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[index].numel) x "
-            + "\(storages[index].type.dtype.rawValue) elsewhere")
-      }
-      return index
-    }
-    guard let entry = archive.entry("data/" + key) else {
+    guard let place = archive.storageIndex(key) else {
       throw CheckpointError(.damaged, "the storage's record data/\(key) is missing from the archive")
     }
+    let known = byEntry[place]
+    if known >= 0 {
+      guard storages[known].type == type, storages[known].numel == numel else {
+        throw CheckpointError(
+          .damaged,
+          "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[known].numel) x "
+            + "\(storages[known].type.dtype.rawValue) elsewhere")
+      }
+      return known
+    }
+    let entry = archive.entries[place]
     let (bytes, overflow) = numel.multipliedReportingOverflow(by: type.itemSize)
     guard numel >= 0, !overflow, bytes == entry.size else {
       throw CheckpointError(
         .damaged, "storage of \(numel) x \(type.dtype.rawValue), but the record data/\(key) has \(entry.size) bytes")
     }
     storages.append(Storage(type: type, numel: numel, source: try archive.source(entry, verify: verify)))
-    byKey[.string(key)] = storages.count - 1
+    byEntry[place] = storages.count - 1
     return storages.count - 1
   }
 
@@ -87,7 +92,8 @@ struct TorchStorages {
     let count = elementCount(of: shape) ?? 0
     guard count == 0 || last < base.byteCount / itemSize else {
       throw CheckpointError(
-        .damaged, "size \(shape), stride \(strides), offset \(offset): the last element is number \(last) of a storage "
+        .damaged,
+        "size \(shape), stride \(strides), offset \(offset): the last element is number \(last) of a storage "
           + "of \(base.byteCount / itemSize)")
     }
     let (byteCount, overflow) = count.multipliedReportingOverflow(by: itemSize)
@@ -130,9 +136,12 @@ struct TorchStorages {
   /// Whether the elements lie in row-major order without gaps. The stride of a dimension of one element says nothing.
   private static func isContiguous(_ shape: [Int], _ strides: [Int]) -> Bool {
     var expected = 1
-    for (size, stride) in zip(shape, strides).reversed() where size != 1 {
-      if stride != expected { return false }
-      expected = expected &* size
+    var index = shape.count
+    while index > 0 {
+      index -= 1
+      if shape[index] == 1 { continue }
+      if strides[index] != expected { return false }
+      expected = expected &* shape[index]
     }
     return true
   }

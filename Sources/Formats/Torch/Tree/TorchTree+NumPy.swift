@@ -20,7 +20,8 @@ extension TorchTree {
   }
 
   private func numpyType(_ node: Int32) throws(CheckpointError) -> NumPyType? {
-    guard case .object(let index) = pickle.nodes[Int(node)], case .numpyDType = known(pickle.objects[Int(index)].callable)
+    guard case .object(let index) = pickle.nodes[Int(node)],
+      case .numpyDType = known(pickle.objects[Int(index)].callable)
     else { throw CheckpointError(.damaged, "a NumPy array or scalar without a dtype") }
     return try numpyType(pickle.objects[Int(index)])
   }

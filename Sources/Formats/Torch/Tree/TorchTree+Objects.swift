@@ -42,7 +42,9 @@ extension TorchTree {
   private mutating func dict(_ kind: Dict.Kind, _ object: PickleObject) throws(CheckpointError) -> Value {
     guard object.items.isEmpty else { throw CheckpointError(.damaged, "list items in a dict") }
     var lists: [[Int32]] = []
-    if let first = try arguments(object.arguments, of: "a dict's arguments").nodes.first { lists.append(try pairs(first)) }
+    if let first = try arguments(object.arguments, of: "a dict's arguments").nodes.first {
+      lists.append(try pairs(first))
+    }
     lists.append(object.pairs)
     var dict = Dict(try entries(lists), kind: kind)
     for state in object.states { dict.attributes += try attributes(state) }
@@ -138,7 +140,9 @@ extension TorchTree {
     case .bytes: return .bytes(try plainBytes(arguments))
     case .byteArray: return .byteArray(try plainBytes(arguments))
     case .complex: return try complex(arguments)
-    case .size: return .size(try arguments.nodes.first.map { (n) throws(CheckpointError) in try ints(n, "a size") }?.map(Int64.init) ?? [])
+    case .size:
+      return .size(
+        try arguments.nodes.first.map { (n) throws(CheckpointError) in try ints(n, "a size") }?.map(Int64.init) ?? [])
     case .device: return .token(.device, try device(arguments))
     case .layout:
       guard arguments.count == 1 else { throw CheckpointError(.damaged, "a layout without its name") }
@@ -149,7 +153,9 @@ extension TorchTree {
   }
 
   private func device(_ arguments: Arguments) throws(CheckpointError) -> String {
-    guard arguments.count == 1 || arguments.count == 2 else { throw CheckpointError(.damaged, "a device without a name") }
+    guard arguments.count == 1 || arguments.count == 2 else {
+      throw CheckpointError(.damaged, "a device without a name")
+    }
     let name = try string(arguments[0], "a device's name")
     return arguments.count == 1 || isNone(arguments[1]) ? name : "\(name):\(try int(arguments[1], "a device's number"))"
   }
@@ -170,7 +176,7 @@ extension TorchTree {
   // MARK: - Bytes
 
   /// `_codecs.encode(text, 'latin1')`: how protocol 2 writes bytes.
-  func encoded(_ arguments: Arguments) throws(CheckpointError) -> [UInt8] {
+  mutating func encoded(_ arguments: Arguments) throws(CheckpointError) -> [UInt8] {
     guard arguments.count == 2 else { throw CheckpointError(.damaged, "_codecs.encode without its two arguments") }
     let raw: [UInt8]
     switch pickle.nodes[Int(arguments[0])] {
@@ -178,6 +184,7 @@ extension TorchTree {
     case .stringOwned(let index): raw = pickle.owned[Int(index)]
     default: throw CheckpointError(.damaged, "_codecs.encode of something that is no string")
     }
+    try spend(bytes: raw.count)
     switch try string(arguments[1], "an encoding's name") {
     case "latin1", "latin-1", "iso-8859-1", "raw_unicode_escape": return try Self.latin1(raw)
     case "utf-8", "utf8", "ascii": return raw
@@ -207,7 +214,7 @@ extension TorchTree {
   }
 
   /// `bytes()`, `bytearray(b)`, `bytearray(text, 'latin-1')`.
-  private func plainBytes(_ arguments: Arguments) throws(CheckpointError) -> [UInt8] {
+  private mutating func plainBytes(_ arguments: Arguments) throws(CheckpointError) -> [UInt8] {
     switch arguments.count {
     case 0: return []
     case 1: return try bytes(of: arguments[0])
@@ -216,14 +223,18 @@ extension TorchTree {
   }
 
   /// The bytes that a node stands for.
-  func bytes(of node: Int32) throws(CheckpointError) -> [UInt8] {
+  mutating func bytes(of node: Int32) throws(CheckpointError) -> [UInt8] {
     switch pickle.nodes[Int(node)] {
-    case .bytes(let span), .byteArray(let span): return Array(bytes[span.range])
-    case .string(let span): return Array(bytes[span.range])
+    case .bytes(let span), .byteArray(let span), .string(let span):
+      try spend(bytes: Int(span.count))
+      return Array(bytes[span.range])
     case .stringOwned(let index): return pickle.owned[Int(index)]
     case .list(let index):
+      try spend(bytes: pickle.containers[Int(index)].count)
       return try pickle.containers[Int(index)].map { (item) throws(CheckpointError) in
-        guard let byte = UInt8(exactly: try int(item, "a byte")) else { throw CheckpointError(.damaged, "a byte above 255") }
+        guard let byte = UInt8(exactly: try int(item, "a byte")) else {
+          throw CheckpointError(.damaged, "a byte above 255")
+        }
         return byte
       }
     case .object(let index):

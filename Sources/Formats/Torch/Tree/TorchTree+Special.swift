@@ -142,7 +142,9 @@ extension TorchTree {
     }
     let requiresGrad = try bool(arguments[3], "requires_grad")
     var data = try value(arguments[0])
-    if case .record(let record) = data, record.type == TorchRecord.numpyArray, let array = record["array"] { data = array }
+    if case .record(let record) = data, record.type == TorchRecord.numpyArray, let array = record["array"] {
+      data = array
+    }
     guard case .tensor(var tensor) = data else {
       throw CheckpointError(.damaged, "a device's tensor without its data")
     }

@@ -30,7 +30,8 @@ extension TorchTree {
     let shape = [storages.byteCount(storage) / type.itemSize]
     let tensor = try view(storage, dtype, offset: 0, shape: shape, strides: [1])
     return .record(
-      Record(TorchRecord.storage, [Record.Field("tensor", .tensor(tensor)), Record.Field("untyped", .bool(type.isUntyped))]))
+      Record(
+        TorchRecord.storage, [Record.Field("tensor", .tensor(tensor)), Record.Field("untyped", .bool(type.isUntyped))]))
   }
 
   private mutating func view(

@@ -13,7 +13,8 @@ struct TorchTree {
   let known: [KnownGlobal]
   var storages: TorchStorages
   var warnings: [String] = []
-  /// Values that may still be made: a memo entry that is used again and again is made again each time.
+  /// Values that may still be made, and bytes copied, 64 a value: a memo entry that is used again and again is made
+  /// again each time.
   var budget: Int
   /// NumPy arrays by node, so that one that is used twice stays one.
   var arrays: [Int32: Value] = [:]
@@ -32,7 +33,7 @@ struct TorchTree {
     self.bytes = bytes
     self.storages = storages
     known = pickle.globals.map { KnownGlobal($0) }
-    budget = 1_000_000 + 4 * pickle.opcodes
+    budget = 250_000 + 4 * pickle.opcodes + bytes.count / 16
     isOpen = Array(repeating: false, count: pickle.nodes.count)
   }
 
@@ -40,18 +41,25 @@ struct TorchTree {
 
   /// The value of a node.
   mutating func value(_ node: Int32) throws(CheckpointError) -> Value {
-    budget -= 1
-    guard budget >= 0 else {
-      throw CheckpointError(.damaged, "parts of the pickle are used over and over (a memo bomb); refused")
-    }
+    try spend(bytes: 0)
     switch pickle.nodes[Int(node)] {
     case .none: return .none
     case .bool(let value): return .bool(value)
     case .int(let value): return .int(value)
     case .double(let value): return .double(value)
-    case .string(let span): return try text(UnsafeRawBufferPointer(rebasing: bytes[span.range]))
+    case .string(let span):
+      try spend(bytes: Int(span.count))
+      return try text(UnsafeRawBufferPointer(rebasing: bytes[span.range]))
     case .global(let index): return token(Int(index))
     default: return try nested(node)
+    }
+  }
+
+  /// Counts one more value, and what is copied for it.
+  mutating func spend(bytes count: Int) throws(CheckpointError) {
+    budget -= 1 + count / 64
+    guard budget >= 0 else {
+      throw CheckpointError(.damaged, "parts of the pickle are used over and over (a memo bomb); refused")
     }
   }
 
@@ -81,7 +89,12 @@ struct TorchTree {
   }
 
   /// Leaves that are rare.
-  private func leaf(_ node: Int32) throws(CheckpointError) -> Value {
+  private mutating func leaf(_ node: Int32) throws(CheckpointError) -> Value {
+    switch pickle.nodes[Int(node)] {
+    case .bytes(let span), .byteArray(let span), .bigInt(let span): try spend(bytes: Int(span.count))
+    case .bigIntOwned(let index), .stringOwned(let index): try spend(bytes: pickle.owned[Int(index)].count)
+    default: break
+    }
     switch pickle.nodes[Int(node)] {
     case .bigInt(let span): return integer(BigInt(twosComplement: bytes[span.range]))
     case .bigIntOwned(let index): return integer(BigInt(twosComplement: pickle.owned[Int(index)]))
@@ -107,9 +120,7 @@ struct TorchTree {
     switch known[index] {
     case .dtype(let name): return .token(.dtype, name)
     case .qscheme(let name): return .token(.qscheme, name)
-    default:
-      let global = pickle.globals[index]
-      return .token(.global, "\(KnownGlobal.modern(global.module)).\(global.name)")
+    default: return .token(.global, pickle.globals[index].modernName)
     }
   }
 

@@ -36,7 +36,7 @@ extension TorchPickler {
       remember(tensor, storage)
     case "torch.Tensor": try writeFromType(data, state: state)
     default:
-      warn("a \(name) was written as a plain tensor without its attributes")
+      warn("a tensor of class \(name) was written as a plain tensor without its attributes")
       try writeRebuilt(data)
     }
   }
@@ -79,19 +79,19 @@ extension TorchPickler {
     let states = record.fields.filter { $0.name == "state" }.map(\.value)
     if !hasItems {
       if states.isEmpty, let text = PythonText.text(of: name, arguments) {
-        warn("a \(name) was written as the text '\(text)'")
+        warn("an object of class \(name) was written as the text '\(text)'")
         return writer.text(text)
       }
       if arguments.isEmpty, states.count <= 1, let attributes = Self.attributes(states.first ?? .none) {
-        warn("a \(name) was written as a dict of its attributes")
+        warn("an object of class \(name) was written as a dict of its attributes")
         return try write(.dict(attributes))
       }
       if states.isEmpty, record.type == TorchRecord.object, arguments.count > 0 {
-        warn("a \(name) was written as a tuple")
+        warn("an object of class \(name) was written as a tuple")
         return try write(.sequence(.tuple, arguments))
       }
     }
-    try writeParts(record, "a \(name)")
+    try writeParts(record, "an object of class \(name)")
   }
 
   /// The attributes in an object's state: a dict, or a pair of one (or none) and the slots.

@@ -184,7 +184,8 @@ extension TorchPickler {
     try write(try field(record, "layout"))
     writer.op(PickleOpcode.mark)
     let isCoordinates = record["indices"] != nil
-    let names = isCoordinates ? ["indices", "values", "size"] : ["compressed_indices", "plain_indices", "values", "size"]
+    let names =
+      isCoordinates ? ["indices", "values", "size"] : ["compressed_indices", "plain_indices", "values", "size"]
     for name in names { try write(try field(record, name)) }
     if isCoordinates, let flag = record["is_coalesced"] { try write(flag) }
     writer.op(PickleOpcode.tuple)

@@ -30,7 +30,8 @@ struct TorchPickler {
   private static let depthLimit = 512
 
   /// - Throws: `unsupported` when the tree is too deep, and what a source throws.
-  static func pickle(_ root: Value) throws(CheckpointError) -> (bytes: [UInt8], storages: [Storage], warnings: [String]) {
+  static func pickle(_ root: Value) throws(CheckpointError) -> (bytes: [UInt8], storages: [Storage], warnings: [String])
+  {
     var pickler = TorchPickler()
     try pickler.write(root)
     return (pickler.writer.finish(), pickler.storages, pickler.warnings)
@@ -60,10 +61,11 @@ struct TorchPickler {
     case .sequence(let kind, let items): try write(kind, items)
     case .dict(let dict): try write(dict)
     case .tensor(let tensor): try write(tensor)
-    case .size(let sizes): writer.call("torch", "Size") { writer in
-      writer.ints(sizes.map { Int($0) })
-      writer.op(PickleOpcode.tuple1)
-    }
+    case .size(let sizes):
+      writer.call("torch", "Size") { writer in
+        writer.ints(sizes.map { Int($0) })
+        writer.op(PickleOpcode.tuple1)
+      }
     case .token(let kind, let name): write(kind, name)
     case .record(let record): try write(record)
     }
@@ -190,7 +192,8 @@ struct TorchPickler {
     let key = StorageKey(source: ObjectIdentifier(tensor.source), dtype: dtype)
     if let known = byKey[key] { return known }
     let isUntyped = TorchTypes.storageName(dtype) == nil
-    storages.append(Storage(source: tensor.source, type: .init(dtype: isUntyped ? .uint8 : dtype, isUntyped: isUntyped)))
+    storages.append(
+      Storage(source: tensor.source, type: .init(dtype: isUntyped ? .uint8 : dtype, isUntyped: isUntyped)))
     byKey[key] = storages.count - 1
     return storages.count - 1
   }

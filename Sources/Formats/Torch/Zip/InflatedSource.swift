@@ -57,7 +57,8 @@ final class InflatedSource: ByteSource {
       if status == LIBDEFLATE_SUCCESS { count = written }
     }
     guard status == LIBDEFLATE_SUCCESS, bytes.count == byteCount else {
-      let found = status == LIBDEFLATE_BAD_DATA ? "is no deflate stream" : "does not inflate to the \(byteCount) bytes it claims"
+      let found =
+        status == LIBDEFLATE_BAD_DATA ? "is no deflate stream" : "does not inflate to the \(byteCount) bytes it claims"
       throw CheckpointError(.damaged, "the record \(found)")
     }
     if checked {

@@ -44,7 +44,8 @@ struct ZipDirectory {
     }
     guard count <= size / Self.entrySize else {
       throw CheckpointError(
-        .damaged, "the zip end record promises \(count) entries in a directory of \(size) bytes", place: "offset \(end)")
+        .damaged, "the zip end record promises \(count) entries in a directory of \(size) bytes", place: "offset \(end)"
+      )
     }
     self.range = start..<stop
     self.count = count

@@ -36,19 +36,19 @@ struct ZipLayout {
     var out = LittleEndianBytes(capacity: record.payload - record.header)
     out.append(UInt32(0x0403_4B50))
     out.append(UInt16(isWide ? 45 : 20))
-    out.append(Self.flags, Self.stored, 0, Self.date)
+    out.append16(Self.flags, Self.stored, 0, Self.date)
     out.append(crc)
     out.append(UInt32(min(record.size, Self.limit)))
     out.append(UInt32(min(record.size, Self.limit)))
     let padding = record.payload - record.header - 30 - record.name.count - Self.wideExtra(record.size) - 4
-    out.append(UInt16(record.name.count), UInt16(Self.wideExtra(record.size) + 4 + padding))
+    out.append16(UInt16(record.name.count), UInt16(Self.wideExtra(record.size) + 4 + padding))
     out.bytes += record.name
     if isWide {
-      out.append(1, 16)
+      out.append16(1, 16)
       out.append(UInt64(record.size))
       out.append(UInt64(record.size))
     }
-    out.append(0x4246, UInt16(padding))
+    out.append16(0x4246, UInt16(padding))
     out.bytes.append(contentsOf: repeatElement(0x5A, count: padding))
     return out.bytes
   }
@@ -66,16 +66,16 @@ struct ZipLayout {
     let isFar = record.header >= Self.limit
     let extra = (isWide ? 16 : 0) + (isFar ? 8 : 0)
     out.append(UInt32(0x0201_4B50))
-    out.append(UInt16(extra > 0 ? 45 : 20), UInt16(extra > 0 ? 45 : 20))
-    out.append(Self.flags, Self.stored, 0, Self.date)
+    out.append16(UInt16(extra > 0 ? 45 : 20), UInt16(extra > 0 ? 45 : 20))
+    out.append16(Self.flags, Self.stored, 0, Self.date)
     out.append(crc)
     out.append(UInt32(min(record.size, Self.limit)))
     out.append(UInt32(min(record.size, Self.limit)))
-    out.append(UInt16(record.name.count), UInt16(extra > 0 ? extra + 4 : 0), 0, 0, 0, 0, 0)
+    out.append16(UInt16(record.name.count), UInt16(extra > 0 ? extra + 4 : 0), 0, 0, 0, 0, 0)
     out.append(UInt32(min(record.header, Self.limit)))
     out.bytes += record.name
     guard extra > 0 else { return }
-    out.append(1, UInt16(extra))
+    out.append16(1, UInt16(extra))
     if isWide {
       out.append(UInt64(record.size))
       out.append(UInt64(record.size))
@@ -87,7 +87,7 @@ struct ZipLayout {
     let wideEnd = end + size
     out.append(UInt32(0x0606_4B50))
     out.append(UInt64(44))
-    out.append(45, 45, 0, 0, 0, 0)
+    out.append16(45, 45, 0, 0, 0, 0)
     out.append(UInt64(records.count))
     out.append(UInt64(records.count))
     out.append(UInt64(size))
@@ -98,10 +98,10 @@ struct ZipLayout {
     out.append(UInt32(1))
     out.append(UInt32(0x0605_4B50))
     let count = UInt16(min(records.count, 0xFFFF))
-    out.append(0, 0, count, count)
+    out.append16(0, 0, count, count)
     out.append(UInt32(min(size, Self.limit)))
     out.append(UInt32(min(end, Self.limit)))
-    out.append(0)
+    out.append16(0)
   }
 
   /// Names are UTF-8.
@@ -121,8 +121,7 @@ struct LittleEndianBytes {
     withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
-  mutating func append(_ numbers: UInt16...) {
-    // The type is said, or this would call itself.
-    for number in numbers { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
+  mutating func append16(_ numbers: UInt16...) {
+    for number in numbers { append(number) }
   }
 }

@@ -1,0 +1,99 @@
+public import Checkpoint
+
+/// One format that files are read or written in: what recognises it, and what it can do.
+///
+/// A format is one folder with an `extension Format` in it, and one line in `Format.all`.
+public struct Format: Sendable {
+  public struct ReadOptions: Sendable {
+    /// Hold what is read against the file's checksums, as its bytes are read. Digests are `CheckedSource`'s matter.
+    public var verifies = true
+
+    public init() {}
+  }
+
+  public struct WriteOptions: Sendable {
+    /// Replace a file that is there already.
+    public var replaces = false
+    /// The algorithm of the digests that the format records, where it does.
+    public var digest = Digest.Algorithm.xxh3
+    /// Told how many more bytes are written; called from several threads.
+    public var progress: (@Sendable (Int) -> Void)?
+
+    public init() {}
+  }
+
+  /// A file that was read, and what it says of itself.
+  public struct Opened: Sendable {
+    public var checkpoint: Checkpoint
+    public var version: String?
+    public var producer: String?
+    /// Bytes of the file, or of all files of a set.
+    public var bytes: Int
+  }
+
+  public struct Written: Sendable {
+    /// The digest of what was written, where the format's writer took it.
+    public var contentDigest: Digest?
+    public var warnings: [String]
+  }
+
+  public typealias Recogniser = @Sendable (FileStart) -> Bool
+  public typealias Reader = @Sendable (String, ReadOptions) throws(CheckpointError) -> Opened
+  public typealias Writer = @Sendable (Value, String, WriteOptions) throws(CheckpointError) -> Written
+  public typealias Verifier = @Sendable (String) throws(CheckpointError) -> VerifyReport
+
+  public let kind: FormatKind
+  /// `torch-zip` and the like: the word in JSON, which is narrower than the kind.
+  public let id: String
+  /// What a person calls it.
+  public let name: String
+  /// Whether a file is of this format, damaged or not, by its content.
+  public let recognises: Recogniser
+  public let read: Reader
+  /// Nil for a format that is only read.
+  public let write: Writer?
+  public let verify: Verifier
+}
+
+extension Format {
+  /// All formats, in the order in which they are asked whether a file is theirs.
+  public static let all: [Format] = [.native, .torchZip]
+
+  /// The format of an input: what the user says it is, or what its content says.
+  ///
+  /// - Throws: `missing`, `inputOutput`; `unsupported` for what is recognised but not read, and for what is not known.
+  public static func input(_ path: String, kind: FormatKind? = nil) throws(CheckpointError) -> Format {
+    let start = try FileStart(path)
+    if let kind {
+      let known = all.filter { $0.kind == kind }
+      guard let first = known.first else { throw UnsupportedFormat.error(for: kind).inFile(path) }
+      return known.first { $0.recognises(start) } ?? first
+    }
+    return try input(start)
+  }
+
+  /// The format that a file's content says.
+  public static func input(_ start: FileStart) throws(CheckpointError) -> Format {
+    if let format = all.first(where: { $0.recognises(start) }) { return format }
+    throw UnsupportedFormat.error(for: start)
+  }
+
+  /// The format of an output: what the user asks for, or what the name's ending says.
+  ///
+  /// - Throws: `usage` when neither names a format that can be written.
+  public static func output(_ path: String, kind: FormatKind? = nil) throws(CheckpointError) -> Format {
+    let writable = all.filter { $0.write != nil }
+    let words = writable.map(\.kind.rawValue).joined(separator: " or ")
+    guard let kind = kind ?? FormatKind(suffixOf: path) else {
+      throw CheckpointError(
+        .usage, "the name's ending says no format", file: path,
+        advice: "End it in .h5 or .pt, or say which format with --to: \(words).")
+    }
+    guard let format = writable.first(where: { $0.kind == kind }) else {
+      throw CheckpointError(
+        .usage, "writing \(kind.rawValue) files is not supported yet", file: path,
+        advice: "The formats that can be written are \(words).")
+    }
+    return format
+  }
+}

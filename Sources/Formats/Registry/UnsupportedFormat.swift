@@ -1,0 +1,107 @@
+import Checkpoint
+
+/// Files that are recognised so that the error can name them, though no reader takes them.
+struct UnsupportedFormat: Sendable {
+  let name: String
+  var advice = "Formats that can be read: PyTorch's torch.save files (zip) and ckpt's .h5."
+  let recognises: @Sendable (FileStart) -> Bool
+
+  static func error(for start: FileStart) -> CheckpointError {
+    if let known = all.first(where: { $0.recognises(start) }) {
+      return CheckpointError(.unsupported, "is \(known.name)", file: start.path, advice: known.advice)
+    }
+    let advice = "If you know the format, say it with --from."
+    if start.isFolder {
+      return CheckpointError(
+        .unsupported, "is a folder, and no checkpoint in one", file: start.path, advice: "Name the file in it.")
+    }
+    guard !start.bytes.isEmpty else {
+      return CheckpointError(
+        .unsupported, "the file is empty", file: start.path, advice: "Copy it again; the original may be whole.")
+    }
+    return CheckpointError(
+      .unsupported, "no format known here; its first bytes are \(shown(start.bytes))", file: start.path, advice: advice)
+  }
+
+  static func error(for kind: FormatKind) -> CheckpointError {
+    CheckpointError(
+      .unsupported, "reading \(kind.rawValue) files is not supported yet",
+      advice: "The formats that can be read are \(Format.all.map(\.kind.rawValue).joined(separator: " and ")).")
+  }
+
+  /// `6e 6f 74 20 ("not ")`
+  static func shown(_ bytes: [UInt8]) -> String {
+    let first = bytes.prefix(8)
+    let digits = first.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    guard first.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return digits }
+    return "\(digits) (\"\(String(decoding: first, as: UTF8.self))\")"
+  }
+
+  private static let inPython = "In Python, load it with torch and save it anew with torch.save, then convert that."
+
+  /// The more certain ones first.
+  private static let all: [UnsupportedFormat] = [
+    UnsupportedFormat(name: "an HDF5 file that ckpt did not write", advice: "ckpt inspect shows what is in it.") {
+      $0.starts(with: [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A])
+    },
+    UnsupportedFormat(name: "a NumPy .npy array, which is not supported yet") {
+      $0.starts(with: [0x93] + Array("NUMPY".utf8))
+    },
+    UnsupportedFormat(name: "a NumPy .npz archive, which is not supported yet") {
+      $0.firstZipName?.hasSuffix(".npy") ?? false
+    },
+    UnsupportedFormat(name: "a Keras .keras archive, which is not supported yet") {
+      ["metadata.json", "config.json", "model.weights.h5"].contains($0.firstZipName)
+    },
+    UnsupportedFormat(name: "a GGUF model, which is not supported yet") { $0.starts(with: "GGUF".utf8) },
+    UnsupportedFormat(name: "a safetensors file, which is not supported yet") { isSafetensors($0) },
+    // A pickle of the number 0x1950a86a20f9469cfc6c, which torch.save wrote first until 1.6.
+    UnsupportedFormat(
+      name: "a PyTorch file of the format before 1.6 (a plain pickle), which is not supported yet", advice: inPython
+    ) {
+      $0.bytes.dropFirst(2).starts(with: [0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19])
+    },
+    UnsupportedFormat(
+      name: "a PyTorch tar archive (before 0.1.10) or another tar file, which is not supported", advice: inPython
+    ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },
+    UnsupportedFormat(
+      name: "a plain Python pickle, which is not supported yet", advice: inPython
+    ) { $0.bytes.count > 2 && $0.bytes[0] == 0x80 && (2...5).contains($0.bytes[1]) },
+    UnsupportedFormat(name: "a distributed checkpoint (DCP), which is not supported yet") { $0.hasEntry(".metadata") },
+    UnsupportedFormat(name: "a set of safetensors files, which is not supported yet") {
+      $0.hasEntry("model.safetensors.index.json")
+    },
+    UnsupportedFormat(
+      name: "a Git LFS pointer and not the file itself", advice: "Run git lfs pull in its repository."
+    ) { $0.starts(with: "version https://git-lfs.github.com".utf8) },
+    UnsupportedFormat(
+      name: "a web page and not a checkpoint", advice: "The download went wrong; the page's text may say why."
+    ) { isWebPage($0) },
+    UnsupportedFormat(name: "compressed with gzip", advice: "Decompress it first: gunzip.") {
+      $0.starts(with: [0x1F, 0x8B])
+    },
+    UnsupportedFormat(name: "compressed with zstd", advice: "Decompress it first: unzstd.") {
+      $0.starts(with: [0x28, 0xB5, 0x2F, 0xFD])
+    },
+    UnsupportedFormat(name: "an empty zip archive") { $0.starts(with: [0x50, 0x4B, 0x05, 0x06]) },
+    UnsupportedFormat(name: "an ONNX model, which is not supported yet") { isONNX($0) },
+  ]
+
+  /// A length of 8 bytes, little-endian, and a JSON object of that length.
+  private static func isSafetensors(_ start: FileStart) -> Bool {
+    guard start.bytes.count > 9, start.bytes[8] == 0x7B else { return false }
+    let length = start.bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    return length >= 2 && length <= 100_000_000
+  }
+
+  /// A protobuf message whose first field is the version of the IR, followed by a known one. No magic number exists.
+  private static func isONNX(_ start: FileStart) -> Bool {
+    guard start.bytes.count > 16, start.bytes[0] == 0x08, (1...20).contains(start.bytes[1]) else { return false }
+    return [0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A, 0x42].contains(start.bytes[2])
+  }
+
+  private static func isWebPage(_ start: FileStart) -> Bool {
+    let text = String(decoding: start.bytes.prefix(64), as: UTF8.self).lowercased()
+    return text.hasPrefix("<!doctype html") || text.hasPrefix("<html")
+  }
+}

@@ -1,0 +1,142 @@
+import Checkpoint
+import CheckpointFormats
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One run of `convert`: read, join, change, write.
+struct Conversion {
+  private let command: ConvertCommand
+  private let inputs: [String]
+  private let output: String
+
+  init(_ command: ConvertCommand) {
+    self.command = command
+    inputs = Array(command.files.dropLast())
+    output = command.files.last ?? ""
+  }
+
+  func run() throws(CheckpointError) -> Converted {
+    let transform = try command.transform()
+    let target = try Format.output(output, kind: command.to)
+    let opened = try read()
+    try refuseExisting()
+    let joined = try Transform.join(zip(inputs, opened).map { (label: $0, root: $1.checkpoint.root) })
+    var warnings = opened.flatMap(\.checkpoint.warnings)
+
+    // PyTorch's writer takes no digests, so they are taken as the bytes pass.
+    let takesDigests = target.kind != .ckpt
+    let checked = try checkedTree(joined, all: takesDigests)
+    let changed: Transform.Result
+    do throws(CheckpointError) { changed = try transform.apply(to: checked) } catch { throw error.inFile(inputs[0]) }
+    warnings += changed.warnings
+
+    let total = TensorTable(changed.root).tensors.reduce(0) { $0 + $1.byteCount }
+    let written = try write(changed.root, target, total)
+    warnings += written.warnings + changed.overflowWarnings
+    var digest = written.contentDigest
+    if digest == nil, takesDigests { digest = try CheckedSource.contentDigest(of: changed.root) }
+    return Converted(
+      inputs: inputs, output: output, format: target,
+      bytes: try FileStart(output).size, tensors: TensorTable(changed.root).tensors.count, digest: digest,
+      isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty, warnings: warnings)
+  }
+
+  private func read() throws(CheckpointError) -> [(format: Format, checkpoint: Checkpoint)] {
+    var options = Format.ReadOptions()
+    options.verifies = !command.noVerifySource
+    var result: [(format: Format, checkpoint: Checkpoint)] = []
+    for path in inputs {
+      do throws(CheckpointError) {
+        let format = try Format.input(path, kind: command.from)
+        result.append((format, try format.read(path, options).checkpoint))
+      } catch {
+        throw error.inFile(path)
+      }
+    }
+    return result
+  }
+
+  /// Said before any work; the writer makes sure of it once more.
+  private func refuseExisting() throws(CheckpointError) {
+    guard !command.overwrite, access(output, F_OK) == 0 else { return }
+    throw CheckpointError(
+      .cannotCreate, "exists already", file: output, advice: "Choose another name, or add --overwrite to replace it.")
+  }
+
+  private func checkedTree(_ root: Value, all: Bool) throws(CheckpointError) -> Value {
+    if command.noVerifySource { return all ? try CheckedSource.hashing(root) : root }
+    return try CheckedSource.checking(root, all: all)
+  }
+
+  private func write(_ root: Value, _ target: Format, _ total: Int) throws(CheckpointError) -> Format.Written {
+    guard let write = target.write else { throw CheckpointError(.usage, "\(target.name) files cannot be written") }
+    let progress = Progress(total: total, isOn: Terminal.errorsAreSeen && !command.quiet)
+    defer { progress.end() }
+    var options = Format.WriteOptions()
+    options.replaces = command.overwrite
+    options.digest = command.digest.algorithm
+    options.progress = { progress.advance($0) }
+    do throws(CheckpointError) {
+      return try write(root, output, options)
+    } catch {
+      throw located(error)
+    }
+  }
+
+  /// A failure of the input that shows when its bytes are written is the input's, whatever the writer says.
+  private func located(_ error: CheckpointError) -> CheckpointError {
+    guard error.code == .damaged, inputs.count == 1, error.file == output || error.file == nil else { return error }
+    var copy = error
+    copy.file = inputs[0]
+    return copy
+  }
+}
+
+/// What came of a conversion.
+struct Converted: Sendable {
+  var inputs: [String]
+  var output: String
+  var format: Format
+  var bytes: Int
+  var tensors: Int
+  var digest: Digest?
+  /// Whether the output holds exactly what the one input does.
+  var isLossless: Bool
+  var warnings: [String]
+
+  func text() -> [UInt8] {
+    let name = inputs.count == 1 ? inputs[0] : "\(inputs.count) files"
+    var line = "\(printable(name)) -> \(printable(output)): \(counted(tensors, "tensor")), \(size(bytes))"
+    if isLossless, let digest { line += ", content \(digest)" }
+    return Array((line + "\n").utf8)
+  }
+
+  func json() -> [UInt8] {
+    var json = JSONWriter()
+    json.beginObject()
+    json.key(plain: "schema")
+    json.string("ckpt.convert/1")
+    json.key(plain: "inputs")
+    json.strings(inputs)
+    json.key(plain: "output")
+    json.string(output)
+    json.key(plain: "format")
+    json.string(format.id)
+    json.key(plain: "bytes")
+    json.int(bytes)
+    json.key(plain: "tensors")
+    json.int(tensors)
+    json.key(plain: "content_digest")
+    json.string(digest?.description)
+    json.key(plain: "lossless")
+    json.bool(isLossless)
+    json.key(plain: "warnings")
+    json.strings(warnings)
+    json.endObject()
+    return json.bytes + [0x0A]
+  }
+}

@@ -1,0 +1,108 @@
+public import ArgumentParser
+public import Checkpoint
+public import CheckpointFormats
+
+/// `ckpt convert`
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert", abstract: "Turn a checkpoint into another format, losslessly.",
+    discussion: """
+      The output's format is that of its name (.h5: ckpt's HDF5, .pt: PyTorch), or --to. Without options the output \
+      holds exactly what the input holds. Several inputs are joined into one. A pattern is held against a tensor's path \
+      (model.fc.weight) and its name (fc.weight); * is any run of characters, dots included.
+
+      EXAMPLES
+        ckpt convert run.pt run.h5
+        ckpt convert run.h5 run.pt
+        ckpt convert run.pt weights.pt --model-only --dtype bfloat16
+        ckpt convert ddp.pt plain.h5 --strip-prefix module.
+        ckpt convert old.pt new.pt --rename '^encoder\\.=backbone.'
+      """)
+
+  @Argument(help: ArgumentHelp("Inputs, then the output.", valueName: "in... out"), completion: .file())
+  var files: [String]
+
+  @Option(help: ArgumentHelp("Format of the inputs, instead of what their content says.", valueName: "kind"))
+  var from: FormatKind?
+
+  @Option(help: ArgumentHelp("Format of the output, instead of what its name says.", valueName: "kind"))
+  var to: FormatKind?
+
+  @Option(help: ArgumentHelp("The sub-tree that becomes the whole.", valueName: "path"))
+  var key: String?
+
+  @Option(help: ArgumentHelp("Keep only tensors that fit; can be repeated.", valueName: "glob"))
+  var include: [String] = []
+
+  @Option(help: ArgumentHelp("Leave out what fits; can be repeated.", valueName: "glob"))
+  var exclude: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Rename in state dicts; can be repeated.", valueName: "regex=template"))
+  var rename: [String] = []
+
+  @Option(help: ArgumentHelp("Take a prefix off the names in state dicts; can be repeated.", valueName: "prefix"))
+  var stripPrefix: [String] = []
+
+  @Option(help: ArgumentHelp("Cast floating-point weights, or the tensors that fit.", valueName: "[glob=]dtype"))
+  var dtype: [String] = []
+
+  @Flag(help: "Keep the models, and leave out optimizers and everything else.")
+  var modelOnly = false
+
+  @Option(help: "Parameters in optimizers: ids (as PyTorch does) or names.")
+  var optimizerKeys: Transform.OptimizerKeys?
+
+  @Option(help: "Digests that a ckpt file records: xxh3 or sha256.")
+  var digest = DigestName.xxh3
+
+  @Flag(help: "Do not hold the input against the checksums it records.")
+  var noVerifySource = false
+
+  @Flag(help: "Replace the output if it is there.")
+  var overwrite = false
+
+  @Flag(help: "Print nothing but warnings and errors.")
+  var quiet = false
+
+  @Flag(help: "Print a summary as JSON (schema ckpt.convert/1).")
+  var json = false
+
+  enum DigestName: String, CaseIterable, ExpressibleByArgument {
+    case xxh3, sha256
+
+    var algorithm: Digest.Algorithm { self == .xxh3 ? .xxh3 : .sha256 }
+  }
+
+  func validate() throws {
+    guard files.count > 1 else { throw ValidationError("an input and an output are needed.") }
+    if files.contains("-") { throw ValidationError("'-' is no file name; pipes are not supported.") }
+  }
+
+  func run() throws {
+    try ckpt.run { () throws(CheckpointError) in
+      let done = try Conversion(self).run()
+      warn(done.warnings)
+      if json { try Terminal.write(done.json()) } else if !quiet { try Terminal.write(done.text()) }
+      return Exit.yes
+    }
+  }
+
+  /// What the options change in the tree.
+  func transform() throws(CheckpointError) -> Transform {
+    var transform = Transform()
+    transform.include = include.map { Glob($0) }
+    transform.exclude = exclude.map { Glob($0) }
+    transform.stripPrefixes = stripPrefix
+    for text in rename { transform.renames.append(try Rename(text)) }
+    for text in dtype { transform.casts.append(try CastRule(text)) }
+    transform.modelOnly = modelOnly
+    transform.key = key
+    transform.optimizerKeys = optimizerKeys
+    return transform
+  }
+}
+
+extension FormatKind: ExpressibleByArgument {}
+extension Transform.OptimizerKeys: ExpressibleByArgument {}

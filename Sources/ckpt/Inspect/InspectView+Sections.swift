@@ -1,0 +1,173 @@
+import Checkpoint
+
+// MARK: - Optimizers
+
+extension InspectView {
+  mutating func optimizer(_ index: Int) {
+    let row = listing.sections[index]
+    guard let optimizer = row.optimizer else { return }
+    let state = optimizer.state
+    var title = optimizer.algorithm.name.map(printable) ?? "unknown algorithm"
+    if let step = optimizer.step { title += ", step \(style.bold(grouped(Int(step))))" }
+    heading("Optimizer", "\(title)\(place(row))")
+    var words = ["\(counted(state.keys.count, "parameter")) in \(counted(state.groups.count, "group"))"]
+    let slots = state.slotNames.filter { !$0.hasSameBytes(as: "step") }.map(printable)
+    if !slots.isEmpty { words.append("\(slots.joined(separator: ", ")): \(size(row.bytes))") }
+    if state.state.count == 0 { words.append("no state yet") }
+    if !state.orphans.isEmpty { words.append("state of \(state.orphans.count) more that no group has") }
+    add(["  " + words.joined(separator: "; ")])
+    if !state.keys.isEmpty { add([style.dim("  names: \(printable(optimizer.names.evidence))")]) }
+    add(groups(optimizer, elements(of: optimizer)).lines(terminal))
+  }
+
+  /// One row for each group: its hyper-parameters, but those that are off.
+  private func groups(_ optimizer: Listing.OptimizerRow, _ elements: [Int?]) -> Table {
+    let options = Self.shownOptions(optimizer.state)
+    var table = Table(
+      [Table.Column(title: "group", alignment: .right)]
+        + options.map { Table.Column(title: printable($0.text), alignment: .right) } + [
+          Table.Column(title: "parameters", alignment: .right), Table.Column(title: "elements", alignment: .right),
+        ])
+    var position = 0
+    for (number, group) in optimizer.state.groups.enumerated() {
+      let known = elements[position..<(position + group.params.count)].compactMap(\.self)
+      position += group.params.count
+      table.rows.append(
+        ["\(number)"] + options.map { key in group.dict[key]?.text(limit: 24) ?? "-" } + [
+          grouped(group.params.count), known.count == group.params.count ? grouped(known.reduce(0, +)) : "?",
+        ])
+    }
+    return table
+  }
+
+  /// The options that some group has switched on, in order; `amsgrad` always.
+  private static func shownOptions(_ state: OptimizerState) -> [Key] {
+    var seen: Set<Key> = []
+    var keys: [Key] = []
+    for group in state.groups {
+      for option in group.options {
+        let isOff =
+          switch option.value {
+          case .none, .bool(false): true
+          default: false
+          }
+        let isDull = option.key == .string("decoupled_weight_decay")
+        guard !isDull, !isOff || option.key == .string("amsgrad"), seen.insert(option.key).inserted else { continue }
+        keys.append(option.key)
+      }
+    }
+    return keys
+  }
+
+  /// The size of each parameter: that of its largest slot, or of the model's tensor of its name.
+  private func elements(of optimizer: Listing.OptimizerRow) -> [Int?] {
+    var byName: [Key: Int] = [:]
+    if let model = optimizer.names.model, case .dict(let dict)? = root[model] {
+      for entry in dict.entries { if case .tensor(let tensor) = entry.value { byName[entry.key] = tensor.count } }
+    }
+    return zip(optimizer.state.keys, optimizer.names.names).map { key, name in
+      if let count = byName[.string(name)] { return count }
+      let slots = optimizer.state.slots(of: key)?.entries ?? []
+      return slots.compactMap { if case .tensor(let tensor) = $0.value { tensor.count } else { nil } }.max()
+    }
+  }
+
+  private func place(_ row: Listing.SectionRow) -> String {
+    row.text.isEmpty ? "" : style.dim("  at \(printable(row.text))")
+  }
+}
+
+// MARK: - Models
+
+extension InspectView {
+  mutating func model(_ index: Int) {
+    guard let value = root[listing.sections[index].section.path], let lens = StateDict(value) else { return }
+    let row = listing.sections[index]
+    let totals = ModelTotals(lens)
+    heading("Model", "\(totals.summary)\(place(row))")
+    var table = Table([
+      Table.Column(title: "name", isFlexible: true), Table.Column(title: "dtype"), Table.Column(title: "shape"),
+      Table.Column(title: "", alignment: .right), Table.Column(title: "size", alignment: .right),
+      Table.Column(title: "", isFlexible: true, isDim: true),
+    ])
+    for folded in sorted(Folding.fold(lens.entries.compactMap { $0.folded(lens) })) {
+      table.rows.append([
+        printable(folded.name), folded.dtype.rawValue, shape(folded.shape), folded.count > 1 ? "x\(folded.count)" : "",
+        size(folded.bytes), printable(folded.note),
+      ])
+    }
+    add(table.lines(terminal))
+    let others = lens.entries.filter { $0.tensor == nil }
+    add(others.map { "  \(printable($0.name))  \($0.value.text(limit: 100))" })
+    add([style.dim("  \(totals.types)")])
+  }
+
+  private func sorted(_ rows: [FoldedRow]) -> [FoldedRow] {
+    switch order {
+    case .file: rows
+    case .name: rows.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    case .size: rows.sorted { $0.bytes > $1.bytes }
+    }
+  }
+}
+
+extension StateDict.Entry {
+  /// The entry as a row of the table; nil for what is no tensor.
+  fileprivate func folded(_ lens: StateDict) -> FoldedRow? {
+    guard let tensor else { return nil }
+    var notes: [String] = []
+    if let tiedTo { notes.append("= \(tiedTo)") }
+    if role == .buffer { notes.append("buffer") }
+    if role == .parameter, !tensor.requiresGrad { notes.append("frozen") }
+    return FoldedRow(
+      name: name, dtype: tensor.dtype, shape: tensor.shape, bytes: tiedTo == nil ? tensor.byteCount : 0, count: 1,
+      note: notes.joined(separator: ", "))
+  }
+}
+
+/// How much a model holds, each storage counted once.
+struct ModelTotals {
+  private(set) var tensors = 0
+  private(set) var parameters = 0
+  private(set) var buffers = 0
+  private(set) var bytes = 0
+  private(set) var tied = 0
+  /// Bytes by element type, in the order in which they are met.
+  private(set) var byType: [(dtype: DType, bytes: Int)] = []
+
+  init(_ lens: StateDict) {
+    for entry in lens.entries {
+      guard let tensor = entry.tensor else { continue }
+      tensors += 1
+      guard entry.tiedTo == nil else {
+        tied += 1
+        continue
+      }
+      if entry.role == .buffer { buffers += tensor.count } else { parameters += tensor.count }
+      bytes += tensor.byteCount
+      if let known = byType.firstIndex(where: { $0.dtype == tensor.dtype }) {
+        byType[known].bytes += tensor.byteCount
+      } else {
+        byType.append((tensor.dtype, tensor.byteCount))
+      }
+    }
+  }
+
+  /// `10,770,816 parameters, 43.1 MB`
+  var summary: String {
+    "\(counted(parameters, "parameter")), \(size(bytes))"
+  }
+
+  /// `40 tensors (1 tied); 48 elements in buffers; float32 99.9 %, int64 0.1 %`
+  var types: String {
+    var words = [counted(tensors, "tensor") + (tied > 0 ? ", \(tied) of them tied" : "")]
+    if buffers > 0 { words.append("\(counted(buffers, "element")) in buffers") }
+    if byType.count == 1, let only = byType.first {
+      words.append("all \(only.dtype.rawValue)")
+    } else {
+      let sorted = byType.sorted { $0.bytes > $1.bytes }
+      words.append(sorted.map { "\($0.dtype.rawValue) \(size($0.bytes))" }.joined(separator: ", "))
+    }
+    return words.joined(separator: "; ")
+  }
+}

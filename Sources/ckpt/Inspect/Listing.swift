@@ -1,0 +1,261 @@
+import Checkpoint
+
+/// Everything that is in a checkpoint, in file order: one walk over the tree, from which JSON and the view are made.
+struct Listing: Sendable {
+  /// A tensor and where it lies.
+  struct TensorRow: Sendable {
+    /// The path in the tree, keys joined with `.`.
+    var path: String
+    /// The name in its section; a parameter's name in an optimizer.
+    var name: String
+    /// Index into `sections`.
+    var section: Int?
+    /// Which of an optimizer's slots it is.
+    var slot: String?
+    var tensor: Tensor
+    /// Row of the tensor that it shares its storage with.
+    var aliasOf: Int?
+  }
+
+  /// A leaf that is no tensor.
+  struct ValueRow: Sendable {
+    var path: String
+    var value: Value
+    var section: Int?
+  }
+
+  struct SectionRow: Sendable {
+    var section: Section
+    var text: String
+    /// Entries, tied ones included.
+    var tensors = 0
+    /// Elements and bytes, each storage once.
+    var elements = 0
+    var bytes = 0
+    var optimizer: OptimizerRow?
+  }
+
+  /// An optimizer, its parameters by name.
+  struct OptimizerRow: Sendable {
+    var state: OptimizerState
+    var names: ParameterNames
+    var algorithm: OptimizerState.Algorithm
+    var step: Int64?
+  }
+
+  var sections: [SectionRow] = []
+  var tensors: [TensorRow] = []
+  var values: [ValueRow] = []
+  var warnings: [String] = []
+
+  /// - Throws: what reading an optimizer's `step` tensors throws.
+  init(_ root: Value) throws(CheckpointError) {
+    let found = Recogniser.sections(in: root)
+    sections = found.map { SectionRow(section: $0, text: $0.text) }
+    try addOptimizers(root, found)
+    var walk = ListingWalk(self)
+    walk.visit(root)
+    self = walk.finished
+  }
+
+  private mutating func addOptimizers(_ root: Value, _ found: [Section]) throws(CheckpointError) {
+    guard found.contains(where: { $0.kind == .optimizer }) else { return }
+    var names = ParameterNames.resolve(in: root, sections: found)[...]
+    for index in sections.indices where sections[index].section.kind == .optimizer {
+      guard let known = names.popFirst(), let value = root[found[index].path], let state = OptimizerState(value) else {
+        continue
+      }
+      sections[index].optimizer = OptimizerRow(
+        state: state, names: known, algorithm: state.algorithm, step: try state.step())
+      let place = sections[index].text
+      warnings += known.warnings.map { place.isEmpty ? $0 : "\(place): \($0)" }
+    }
+  }
+}
+
+/// The walk. It is as deep as the tree, which readers bound.
+private struct ListingWalk {
+  private(set) var finished: Listing
+  private var path: [UInt8] = []
+  /// The path's steps, kept only outside of sections.
+  private var steps = TreePath()
+  private var nextSection = 0
+  private var section: Int?
+  private var sectionLength = 0
+  private var owners: [ObjectIdentifier: Int] = [:]
+
+  init(_ listing: Listing) { finished = listing }
+
+  mutating func visit(_ value: Value) {
+    switch value {
+    case .tensor(let tensor): add(tensor, name: localName, slot: nil)
+    case .dict(let dict):
+      if section == nil, isNextSection { return enter(dict) }
+      guard dict.count > 0 || !dict.attributes.isEmpty else { return add(value) }
+      if dict.count == 0 { add(.dict(Dict([], kind: dict.kind))) }
+      for entry in dict.entries { visit(entry.value, at: .key(entry.key)) }
+      visit(dict.attributes)
+    case .sequence(_, let items):
+      guard !items.isEmpty else { return add(value) }
+      for (index, item) in items.enumerated() { visit(item, at: .index(index)) }
+    case .record(let record):
+      guard !record.fields.isEmpty else { return add(value) }
+      for field in record.fields {
+        // A tensor with Python attributes is still that tensor.
+        if record.isDecorated, field.name.hasSameBytes(as: "tensor") {
+          visit(field.value)
+        } else {
+          visit(field.value, at: .field(field.name))
+        }
+      }
+    default: add(value)
+    }
+  }
+
+  private mutating func visit(_ attributes: [Record.Field]) {
+    for field in attributes { visit(field.value, at: .attribute(field.name)) }
+  }
+
+  private mutating func visit(_ value: Value, at step: TreePath.Step) {
+    let length = path.count
+    push(step)
+    let tracked = section == nil
+    if tracked { steps.steps.append(step) }
+    visit(value)
+    if tracked { steps.steps.removeLast() }
+    path.removeSubrange(length...)
+  }
+
+  private mutating func push(_ step: TreePath.Step) {
+    if !path.isEmpty { path.append(0x2E) }
+    if case .key(.string(let name)) = step {
+      path.append(contentsOf: name.utf8)
+    } else {
+      path.append(contentsOf: step.text.utf8)
+    }
+  }
+
+  // MARK: - Sections
+
+  /// Sections come in file order, and so does the walk.
+  private var isNextSection: Bool {
+    nextSection < finished.sections.count && finished.sections[nextSection].section.path == steps
+  }
+
+  private mutating func enter(_ dict: Dict) {
+    section = nextSection
+    nextSection += 1
+    sectionLength = path.count
+    defer { section = nil }
+    if let index = section, let optimizer = finished.sections[index].optimizer {
+      optimizerState(dict, optimizer)
+    } else {
+      finished.tensors.reserveCapacity(finished.tensors.count + dict.count)
+      owners.reserveCapacity(owners.count + dict.count)
+      for entry in dict.entries { named(entry) }
+    }
+    visit(dict.attributes)
+  }
+
+  /// An entry of a state dict: its key is its name.
+  private mutating func named(_ entry: Dict.Entry) {
+    guard case .key(.string(let name)) = TreePath.Step.key(entry.key), case .tensor(let tensor) = entry.value else {
+      return visit(entry.value, at: .key(entry.key))
+    }
+    let length = path.count
+    push(.key(entry.key))
+    add(tensor, name: name, slot: nil)
+    path.removeSubrange(length...)
+  }
+
+  private mutating func optimizerState(_ dict: Dict, _ optimizer: Listing.OptimizerRow) {
+    let names = Dictionary(
+      zip(optimizer.state.keys, optimizer.names.names), uniquingKeysWith: { first, _ in first })
+    for entry in dict.entries {
+      guard entry.key == .string("state"), case .dict(let state) = entry.value, state.count > 0 else {
+        visit(entry.value, at: .key(entry.key))
+        continue
+      }
+      let length = path.count
+      push(.key(entry.key))
+      for parameter in state.entries {
+        slots(parameter, names[parameter.key] ?? parameter.key.text)
+      }
+      visit(state.attributes)
+      path.removeSubrange(length...)
+    }
+  }
+
+  private mutating func slots(_ parameter: Dict.Entry, _ name: String) {
+    guard case .dict(let slots) = parameter.value, slots.count > 0 else {
+      return visit(parameter.value, at: .key(parameter.key))
+    }
+    let length = path.count
+    push(.key(parameter.key))
+    for slot in slots.entries {
+      let first = finished.tensors.count
+      visit(slot.value, at: .key(slot.key))
+      // A slot may be a list of tensors, as L-BFGS has them.
+      for index in first..<finished.tensors.count {
+        finished.tensors[index].name = name
+        finished.tensors[index].slot = slot.key.text
+      }
+    }
+    visit(slots.attributes)
+    path.removeSubrange(length...)
+  }
+
+  // MARK: - Leaves
+
+  /// The path inside the section.
+  private var localName: String? {
+    guard section != nil, sectionLength > 0 else { return nil }
+    return String(decoding: path[min(sectionLength + 1, path.count)...], as: UTF8.self)
+  }
+
+  private mutating func add(_ tensor: Tensor, name: String?, slot: String?) {
+    let text = String(decoding: path, as: UTF8.self)
+    let row = finished.tensors.count
+    var alias: Int?
+    let identity = ObjectIdentifier(tensor.source)
+    if let owner = owners[identity] {
+      if finished.tensors[owner].tensor.isTied(to: tensor) { alias = owner }
+    } else {
+      owners[identity] = row
+    }
+    finished.tensors.append(
+      Listing.TensorRow(path: text, name: name ?? text, section: section, slot: slot, tensor: tensor, aliasOf: alias))
+    guard let section else { return }
+    finished.sections[section].tensors += 1
+    if alias == nil {
+      finished.sections[section].elements += tensor.count
+      finished.sections[section].bytes += tensor.byteCount
+    }
+  }
+
+  private mutating func add(_ value: Value) {
+    finished.values.append(
+      Listing.ValueRow(path: String(decoding: path, as: UTF8.self), value: value, section: section))
+  }
+}
+
+extension Record {
+  fileprivate var isDecorated: Bool { type.hasSameBytes(as: "torch.tensor_with_attributes") }
+}
+
+// MARK: - Choosing and ordering
+
+extension Listing {
+  enum Order: String, Sendable, CaseIterable { case name, size, file }
+
+  /// Rows of the tensors that a pattern fits, by path or by name (all, where there is no pattern), in the order asked.
+  func rows(matching globs: [Glob], order: Order) -> [Int] {
+    var rows = Array(tensors.indices)
+    if !globs.isEmpty { rows = rows.filter { globs.matches(tensors[$0].path) || globs.matches(tensors[$0].name) } }
+    switch order {
+    case .file: return rows
+    case .name: return rows.sorted { tensors[$0].path.utf8.lexicographicallyPrecedes(tensors[$1].path.utf8) }
+    case .size: return rows.sorted { (tensors[$0].tensor.byteCount, $1) > (tensors[$1].tensor.byteCount, $0) }
+    }
+  }
+}

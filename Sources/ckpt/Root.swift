@@ -1,0 +1,62 @@
+import ArgumentParser
+import Checkpoint
+
+/// `ckpt`
+struct Root: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ckpt", abstract: "Checkpoints with weights and optimizer state: look, convert, verify, compare.",
+    discussion: """
+      Reads and writes PyTorch's .pt and ckpt's own HDF5 files, which any HDF5 tool can open. Formats are recognised \
+      by content; the output's by its name's ending.
+
+      EXAMPLES
+        ckpt inspect run.pt
+        ckpt convert run.pt run.h5
+        ckpt verify run.h5
+        ckpt diff run.pt run.h5
+
+      EXIT CODES
+        0 yes or done; 1 no (damage found, differences found); 64 usage; 65 bad input; 66 no such input;
+        73 the output cannot be created; 74 input/output error.
+      """,
+    version: version,
+    subcommands: [InspectCommand.self, ConvertCommand.self, VerifyCommand.self, DiffCommand.self])
+
+  static let version = "0.1.0"
+
+  /// Runs the command line and gives the exit code. ArgumentParser's own `main` would print errors in its own way.
+  static func run(_ arguments: [String]? = nil) -> Int32 {
+    do {
+      var command = try parseAsRoot(arguments)
+      try command.run()
+      return Exit.yes
+    } catch let code as ExitCode {
+      return code.rawValue
+    } catch {
+      return finish(error)
+    }
+  }
+
+  /// Help, version and completion scripts come as errors too.
+  private static func finish(_ error: any Error) -> Int32 {
+    let code = exitCode(for: error).rawValue
+    guard code != 0 else {
+      do throws(CheckpointError) {
+        try Terminal.write(Array((fullMessage(for: error) + "\n").utf8))
+        return code
+      } catch {
+        Terminal.writeError(error.report)
+        return error.code.exitCode
+      }
+    }
+    // One line of what, one of what to do: the usage that ArgumentParser adds is in --help.
+    let message = message(for: error).split(separator: "\n").joined(separator: " ")
+    Terminal.writeError("ckpt: error: \(printable(message))\n  \(advice(for: error))\n")
+    return Exit.usage
+  }
+
+  private static func advice(for error: any Error) -> String {
+    let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
+    return usage.map { printable(String($0)) } ?? "See ckpt --help."
+  }
+}

@@ -1,0 +1,61 @@
+import Checkpoint
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What the command writes to, and what that can show.
+struct Terminal: Sendable {
+  /// Columns of the terminal; nil when the output is none: then nothing is cut.
+  var width: Int?
+  var hasColour: Bool
+
+  static let plain = Terminal(width: nil, hasColour: false)
+
+  /// As standard output is.
+  static var output: Terminal {
+    guard isatty(STDOUT_FILENO) == 1 else { return .plain }
+    var size = winsize()
+    let known = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return Terminal(width: known ? Int(size.ws_col) : 80, hasColour: !isSet("NO_COLOR") && !isDumb)
+  }
+
+  static var errorsAreSeen: Bool { isatty(STDERR_FILENO) == 1 && !isDumb }
+
+  private static func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
+
+  private static var isDumb: Bool { getenv("TERM").map { String(cString: $0) == "dumb" } ?? true }
+
+  // MARK: - Writing
+
+  /// Writes all of the bytes to standard output. A reader that went away (`| head`) is no failure.
+  ///
+  /// - Throws: `inputOutput` when the output is a file on a full disk, say.
+  static func write(_ bytes: [UInt8]) throws(CheckpointError) {
+    let status = write(bytes, to: STDOUT_FILENO)
+    guard status == 0 || status == EPIPE else {
+      throw CheckpointError(.inputOutput, "cannot write to standard output: \(systemMessage(status))")
+    }
+  }
+
+  static func writeError(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
+
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+    bytes.withUnsafeBytes { buffer in
+      var rest = buffer[...]
+      while !rest.isEmpty {
+        #if canImport(Glibc)
+          let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        #else
+          let count = Darwin.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        #endif
+        if count < 0, errno == EINTR { continue }
+        if count < 0 { return errno }
+        rest = rest.dropFirst(count)
+      }
+      return 0
+    }
+  }
+}
