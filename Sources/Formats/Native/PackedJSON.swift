@@ -312,9 +312,10 @@ extension Value {
   /// Whether there is an integer with more digits than a reader takes.
   var holdsOversizedInteger: Bool {
     switch self {
-    // 1786 bytes hold 4300 digits; turning far more into text would take long.
+    // 4300 digits take 1786 bytes, and turning far more into text would take long.
     case .bigInt(let number):
-      number.bytes.count > 1800 || number.description.utf8.count { $0 != 0x2D } > BigInt.maximumDigits
+      number.bytes.count > 1785
+        && (number.bytes.count > 1800 || number.description.utf8.count { $0 != 0x2D } > BigInt.maximumDigits)
     case .sequence(_, let items): items.contains(where: \.holdsOversizedInteger)
     case .dict(let dict):
       dict.entries.contains { $0.key.value.holdsOversizedInteger || $0.value.holdsOversizedInteger }

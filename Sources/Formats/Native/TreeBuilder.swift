@@ -22,9 +22,15 @@ struct TreeBuilder {
 
   private var objects = 0
   private let maximumObjects: Int
+  private let maximumAttributeBytes: Int
 
-  init(_ root: Value, maximumObjects: Int = Vocabulary.maximumObjects) {
+  /// The limits are those of the format; a test has smaller ones.
+  init(
+    _ root: Value, maximumObjects: Int = Vocabulary.maximumObjects,
+    maximumAttributeBytes: Int = Vocabulary.maximumAttributeBytes
+  ) {
     self.maximumObjects = maximumObjects
+    self.maximumAttributeBytes = maximumAttributeBytes
     table = TensorTable(root)
     tied = root.tiedSources
     names = OptimizerNames(root)
@@ -145,10 +151,10 @@ struct TreeBuilder {
   ) throws(CheckpointError) {
     let attributes = dict.attributes.isEmpty ? "" : PackedJSON.text(attributes: dict.attributes)
     try checkNesting(attributes.utf8, path)
-    guard attributes.utf8.count <= Vocabulary.maximumAttributeBytes else {
+    guard attributes.utf8.count <= maximumAttributeBytes else {
       throw CheckpointError(
         .unsupported,
-        "attributes of \(attributes.utf8.count) bytes; at most \(Vocabulary.maximumAttributeBytes) can "
+        "attributes of \(attributes.utf8.count) bytes; at most \(maximumAttributeBytes) can "
           + "be stored", place: path)
     }
     try hdf5 { () throws(HDF5Error) in

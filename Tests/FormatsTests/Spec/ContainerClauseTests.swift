@@ -32,6 +32,17 @@ import Testing
     #expect(try file.node("model/wte.weight").address == file.node("model/lm_head.weight").address)
   }
 
+  /// HDF-3: every object's header and data begin at a multiple of 64. What is shorter than that between two tensors can
+  /// only be padding (MAN-3).
+  @Test func everyBlockIsAligned() throws {
+    let file = try surveyed(try tree(), folder)
+    let root = try file.node("").address
+    for node in file.all where node.address != root {
+      #expect(node.address % 64 == 0)
+      if let offset = node.offset { #expect(offset % 64 == 0) }
+    }
+  }
+
   /// HDF-3: one block, at a multiple of 64 bytes, and of 4096 from 1 MiB on.
   @Test func tensorsAreAlignedBlocks() throws {
     guard case .dict(var tree) = try tree() else { throw Missing() }

@@ -114,33 +114,41 @@ import Testing
     }
   }
 
-  /// LIM-6
+  /// LIM-6: read as it is, written with a limit small enough to try.
   @Test func attributesHaveAtMost16MiB() throws {
-    let text = String(repeating: "x", count: 16 << 20)
-    let attributes = [Record.Field("a", .string(text))]
-    #expect(try writing(.dict(Dict([], attributes: attributes))).contains("at most 16777216 can be stored"))
-    try craft(path) { root in
-      try root.putGroup("d", "dict") { try $0.writeAttribute("attributes", .string(text + " ")) }
+    let text = String(repeating: "x", count: (16 << 20) + 1)
+    try craft(path) { root in try root.putGroup("d", "dict") { try $0.writeAttribute("attributes", .string(text)) } }
+    #expect(refusal(path).contains("more than 16777216 bytes"))
+    let megabyte = Record.Field("a", .string(String(repeating: "x", count: 1 << 20)))
+    #expect(try writing(.dict(Dict([], attributes: [megabyte]))) == "")
+    let tree = Value.dict(Dict([], attributes: [Record.Field("a", .string("1234567"))]))  // {"a":"1234567"}
+    for limit in [14, 15] {
+      let output = try File.create(folder.file("y.h5"), truncating: true)
+      var builder = TreeBuilder(tree, maximumAttributeBytes: limit)
+      let built: Void? = try? builder.build(tree, at: .file, in: try output.root())
+      #expect((built != nil) == (limit == 15))
+      try output.close()
     }
-    #expect(refusal(path) != "")
-    let megabyte = Value.string(String(repeating: "x", count: 1 << 20))
-    #expect(try writing(.dict(Dict([], attributes: [Record.Field("a", megabyte)]))) == "")
+    #expect(Vocabulary.maximumAttributeBytes == 16 << 20)
   }
 
   /// LIM-7
   @Test func integersHaveAtMost4300Digits() throws {
-    let nines = try unwrapped(BigInt(decimal: "-" + String(repeating: "9", count: 4300)))
-    try NativeFormat.write(dict(("n", .bigInt(nines))), to: path)
-    guard case .bigInt(nines)? = try NativeFormat.read(path).root.value("n") else { throw Missing() }
+    func digits(_ count: Int) throws {
+      let type = Datatype.fixedString(bytes: count, utf8: true, padding: .nullPadded)
+      let nines = [UInt8](repeating: 0x39, count: count)
+      try craft(path) { try $0.put("n", type, .scalar, nines, ["encoding-type": .string("big-int")]) }
+    }
+    try digits(4300)
+    guard case .bigInt(let largest)? = try NativeFormat.read(path).root.value("n") else { throw Missing() }
+    #expect(largest.bytes.count == 1786)
+    #expect(!Value.bigInt(largest).holdsOversizedInteger)
+    try digits(4301)
+    #expect(refusal(path).contains("decimal number"))
     let powers = [1786, 2000].map { BigInt(twosComplement: [UInt8](repeating: 0, count: $0) + [1]) }
     #expect(try writing(dict(("n", .bigInt(powers[0])))).contains("more than 4300 digits"))  // it has 4302
     for tree in [.dict(Dict([Dict.Entry(.bigInt(powers[1]), .none)])), Value.sequence(.list, [.bigInt(powers[1])])] {
       #expect(try writing(tree).contains("more than 4300 digits"))
     }
-    try craft(path) { root in
-      let type = Datatype.fixedString(bytes: 4301, utf8: true, padding: .nullPadded)
-      try root.put("n", type, .scalar, [UInt8](repeating: 0x31, count: 4301), ["encoding-type": .string("big-int")])
-    }
-    #expect(refusal(path).contains("decimal number"))
   }
 }

@@ -39,6 +39,25 @@ import Testing
     ]
   }
 
+  /// OPT-1: wherever the tree has an optimizer, it is stored as one, but for the two places that the clause names.
+  @Test func anOptimizerIsFoundAnywhere() throws {
+    let adam = optimizer([(.string("w"), dict(("m", try tensor([1], [1]))))], [group([.string("w")])])
+    let numbers = optimizer([(.int(0), dict(("n", .int(1))))], [group([.int(0)])])
+    let tree = dict(
+      ("list", .sequence(.list, [adam])), ("record", .record(Record("r", [Record.Field("f", adam)]))),
+      ("empty", optimizer([], [])), ("inner", optimizer([(.int(0), dict(("o", adam)))], [group([.int(0)])])),
+      ("packed", .sequence(.list, [Value](repeating: .none, count: 128) + [numbers])))
+    let file = try surveyed(tree, folder)
+    for place in ["list/0", "record/f", "empty", "inner"] {
+      #expect(try file.node(place).encoding == "optimizer", "\(place)")
+    }
+    #expect(try file.node("inner/o/param.0").encoding == "dict")
+    #expect(try file.node("packed").encoding == "json")
+    let read = try NativeFormat.read(path)
+    #expect(try sameContent(read.root, tree))
+    #expect(problems(path) == [])
+  }
+
   /// OPT-1: what does not fit is a dict, with a warning that says why, and comes back all the same.
   @Test func anOptimizerThatDoesNotFitIsADict() throws {
     for (why, optimizer) in try Self.misfits() {
