@@ -138,8 +138,10 @@ class Bench:
             [
                 Variant("cp", ["cp", source, out]),
                 Variant("cp, fsync", ["cp", source, out], fsync=True),
-                Variant("ckpt .pt -> .h5", [self.ckpt, "convert", "--quiet", source, out + ".h5"], target=target, also="cp, fsync", limit_memory=True),
-                Variant("ckpt .h5 -> .pt", [self.ckpt, "convert", "--quiet", h5, out + ".pt"], target=target, also="cp, fsync", limit_memory=True),
+                Variant("our library .pt -> .h5", [self.library, "convert", source, out + ".h5"], own_clock=True, target=target),
+                Variant("our library .h5 -> .pt", [self.library, "convert", h5, out + ".pt"], own_clock=True, target=target),
+                Variant("ckpt .pt -> .h5, fsync", [self.ckpt, "convert", "--quiet", source, out + ".h5"], also="cp, fsync", limit_memory=True),
+                Variant("ckpt .h5 -> .pt, fsync", [self.ckpt, "convert", "--quiet", h5, out + ".pt"], also="cp, fsync", limit_memory=True),
                 Variant("torch mmap -> h5py", [*PEERS, "convert", "h5py", source, out], own_clock=True),
                 Variant("torch mmap -> safetensors", [*PEERS, "convert", "safetensors", source, out], own_clock=True),
             ],

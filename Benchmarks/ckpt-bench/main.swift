@@ -1,6 +1,7 @@
 // The library's side of the benchmark: one operation on made-up tensors in a fresh process, one JSON line.
 //
 //     ckpt-bench save PATH --bytes N --count N [--fsync]
+//     ckpt-bench convert IN OUT [--fsync]
 //     ckpt-bench load PATH        # opens, and touches every page of every tensor
 //     ckpt-bench open PATH        # opens: the whole tree, no tensor's bytes
 //
@@ -18,6 +19,7 @@ import CheckpointFormats
 struct Arguments {
   var operation = ""
   var path = ""
+  var output = ""
   var bytes = 1 << 30
   var count = 300
   var synced = false
@@ -29,7 +31,7 @@ struct Arguments {
       case "--bytes": bytes = rest.popFirst().flatMap { Int($0) } ?? bytes
       case "--count": count = rest.popFirst().flatMap { Int($0) } ?? count
       case "--fsync": synced = true
-      default: if operation.isEmpty { operation = word } else { path = word }
+      default: if operation.isEmpty { operation = word } else if path.isEmpty { path = word } else { output = word }
       }
     }
   }
@@ -53,6 +55,19 @@ func makeTensors(_ arguments: Arguments) throws(CheckpointError) -> Value {
     entries.append(Dict.Entry(.string(name), .tensor(tensor)))
   }
   return .dict(Dict(entries, kind: .ordered))
+}
+
+/// As `ckpt convert` does it, but for the flush to the disk, which is left out without `--fsync` as in `cp`.
+func convert(_ arguments: Arguments) throws(CheckpointError) {
+  if NativeFormat.recognises(arguments.path) {
+    let options = TorchZip.WriteOptions(replaces: true, synced: arguments.synced)
+    _ = try TorchZip.write(try NativeFormat.read(arguments.path).root, to: arguments.output, options: options)
+  } else {
+    var options = NativeFormat.WriteOptions()
+    options.replaces = true
+    options.synced = arguments.synced
+    try NativeFormat.write(try TorchZip.read(arguments.path).root, to: arguments.output, options: options)
+  }
 }
 
 /// Reads one byte of each page, so that a mapping is really loaded.
@@ -87,12 +102,16 @@ func run(_ arguments: Arguments) throws(CheckpointError) {
     let start = clock.now
     let (tensors, sum) = try touch(try NativeFormat.read(arguments.path).root)
     print("{\"t\": \(seconds(clock.now - start)), \"n\": \(tensors), \"sum\": \(sum)}")
+  case "convert":
+    let start = clock.now
+    try convert(arguments)
+    print("{\"t\": \(seconds(clock.now - start))}")
   case "open":
     let start = clock.now
     let root = try NativeFormat.read(arguments.path).root
     let time = seconds(clock.now - start)
     print("{\"t\": \(time), \"n\": \(TensorTable(root).tensors.count)}")
-  default: throw CheckpointError(.usage, "expected save, load or open")
+  default: throw CheckpointError(.usage, "expected save, load, convert or open")
   }
 }
 

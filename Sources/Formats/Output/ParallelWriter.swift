@@ -25,8 +25,10 @@ struct ParallelWriter: Sendable {
   /// Told how many more bytes are written; called from several threads.
   var progress: (@Sendable (Int) -> Void)?
 
-  /// Small enough that a piece is still in the cache when the second pass over it begins.
-  private static let pieceSize = 1 << 19
+  /// The kernel keeps what one call writes in folios as large as the call allows, and a file in large folios is mapped
+  /// and touched several times faster afterwards (measured: 16 ms a GiB after pieces of 8 MiB, 85 ms after 512 KiB). The
+  /// pieces are still in the last cache when they are hashed.
+  private static let pieceSize = 8 << 20
 
   /// - Returns: one result a job, in the jobs' order.
   func write(_ jobs: [WriteJob], to file: OutputFile) throws(CheckpointError) -> [WrittenJob] {
