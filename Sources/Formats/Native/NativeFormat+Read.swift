@@ -131,17 +131,31 @@ struct NativeFile: ~Copyable {
 
   /// Where the manifest lies; nil when there is none.
   func manifestRange() throws(CheckpointError) -> Range<Int>? {
-    let root = try root()
-    guard try hdf5({ () throws(HDF5Error) in try root.exists(Vocabulary.manifest) }) else { return nil }
-    let dataset = try hdf5 { () throws(HDF5Error) in try root.openDataset(Vocabulary.manifest) }
-    let storage = try StoredBytes(dataset, file: mapped, path: Vocabulary.manifest)
-    guard storage.type == .uint8, let range = storage.range else {
-      throw CheckpointError(.damaged, "the manifest is no contiguous uint8 dataset")
+    guard let storage = try manifestStorage() else { return nil }
+    guard let range = storage.range else {
+      throw CheckpointError(.damaged, "the manifest is not contiguous: the file was repacked")
     }
     return range
   }
 
-  /// The manifest as it stands, whether it still holds or not.
+  private func manifestStorage() throws(CheckpointError) -> StoredBytes? {
+    let root = try root()
+    guard try hdf5({ () throws(HDF5Error) in try root.exists(Vocabulary.manifest) }) else { return nil }
+    let dataset = try hdf5 { () throws(HDF5Error) in try root.openDataset(Vocabulary.manifest) }
+    let storage = try StoredBytes(dataset, file: mapped, path: Vocabulary.manifest)
+    guard storage.type == .uint8 else { throw CheckpointError(.damaged, "the manifest is no uint8 dataset") }
+    return storage
+  }
+
+  /// The manifest as it stands, in whatever layout and whether it still holds or not; nil when there is none.
+  func manifest() throws(CheckpointError) -> Manifest? {
+    guard let storage = try manifestStorage() else { return nil }
+    var manifest: Manifest?
+    try storage.source.withBytes { (bytes) throws(CheckpointError) in manifest = try Manifest(bytes) }
+    return manifest
+  }
+
+  /// The manifest where it lies in the mapped file.
   func manifest(at range: Range<Int>) throws(CheckpointError) -> Manifest {
     defer { withExtendedLifetime(mapped) {} }
     return try Manifest(UnsafeRawBufferPointer(rebasing: mapped.bytes[range]))

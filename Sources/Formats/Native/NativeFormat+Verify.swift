@@ -30,34 +30,56 @@ private struct NativeVerifier {
     var reader = TreeReader(file: file.mapped, manifest: nil, manifestRange: file.noticedManifest())
     let root = try reader.read(file.root(), at: file.location)
     report.checked.append("structure and profile of \(reader.found.count) tensors")
-    try checkManifest(file, reader.found, TensorTable(root))
-    try checkContent(file, root)
+    let table = TensorTable(root)
+    var digests = [Digest.Algorithm.xxh3: try digests(of: table, .xxh3)]
+    if let claim = file.contentDigest.flatMap(Digest.init(text:)), claim.algorithm != .xxh3 {
+      digests[claim.algorithm] = try self.digests(of: table, claim.algorithm)
+    }
+    try checkManifest(file, reader, table, digests)
+    try checkContent(file, root, table, digests)
+  }
+
+  private func digests(
+    of table: TensorTable, _ algorithm: Digest.Algorithm
+  ) throws(CheckpointError) -> [Digest] {
+    try parallelMap(count: table.tensors.count, threads: threads) { (index) throws(CheckpointError) in
+      try table.tensors[index].digest(algorithm)
+    }
   }
 
   // MARK: - The manifest
 
   private mutating func checkManifest(
-    _ file: borrowing NativeFile, _ found: [Manifest.Entry], _ table: TensorTable
+    _ file: borrowing NativeFile, _ reader: TreeReader, _ table: TensorTable, _ digests: [Digest.Algorithm: [Digest]]
   ) throws(CheckpointError) {
     do throws(CheckpointError) {
-      guard let range = try file.manifestRange() else {
-        throw CheckpointError(.damaged, "there is none")
-      }
-      let manifest = try file.manifest(at: range)
+      guard let manifest = try file.manifest() else { throw CheckpointError(.damaged, "there is none") }
       report.checked.append("manifest of \(manifest.entries.count) tensors")
-      try compare(manifest, with: found)
-      try checkDigests(manifest, file.mapped)
-      try file.check(manifest, at: range)
-      report.checked.append("every byte outside the tensors")
+      let age = try age(of: manifest, file)
+      if let age { problem("/manifest", "no longer fits the file, which was edited or repacked since: \(age)") }
+      compare(manifest, with: reader.found, places: age == nil)
+      try checkDigests(manifest, reader, table, digests)
+      if age == nil { report.checked.append("every byte outside the tensors") }
     } catch {
       problem(error.place ?? "/manifest", error.message)
     }
   }
 
+  /// Why the manifest no longer holds; nil when it does.
+  private func age(of manifest: Manifest, _ file: borrowing NativeFile) throws(CheckpointError) -> String? {
+    do throws(CheckpointError) {
+      guard let range = try file.manifestRange() else { return "there is none" }
+      try file.check(manifest, at: range)
+      return nil
+    } catch {
+      return error.message
+    }
+  }
+
   /// The manifest's entries against what the tree really has.
-  private mutating func compare(
-    _ manifest: Manifest, with found: [Manifest.Entry]
-  ) throws(CheckpointError) {
+  ///
+  /// - Parameter places: whether the tensors should also lie where the manifest says.
+  private mutating func compare(_ manifest: Manifest, with found: [Manifest.Entry], places: Bool) {
     var listed: [Key: Manifest.Entry] = [:]
     for entry in manifest.entries { listed[.string(entry.path)] = entry }
     for entry in found {
@@ -69,7 +91,7 @@ private struct NativeVerifier {
         problem(
           "/\(entry.path)",
           "is \(entry.dtype.rawValue) \(entry.shape), the manifest says \(claim.dtype.rawValue) \(claim.shape)")
-      } else if claim.range != entry.range, !claim.range.isEmpty || !entry.range.isEmpty {
+      } else if places, claim.range != entry.range, !claim.range.isEmpty || !entry.range.isEmpty {
         problem("/\(entry.path)", "lies at bytes \(entry.range), the manifest says \(claim.range)")
       }
       if claim.kind != entry.kind || claim.requiresGrad != entry.requiresGrad {
@@ -87,38 +109,39 @@ private struct NativeVerifier {
     }
   }
 
-  /// Each tensor's bytes, where the manifest says they are, against their digests.
+  /// Each tensor's bytes against the digests that the manifest has for them.
   private mutating func checkDigests(
-    _ manifest: Manifest, _ file: MappedFile
+    _ manifest: Manifest, _ reader: TreeReader, _ table: TensorTable, _ digests: [Digest.Algorithm: [Digest]]
   ) throws(CheckpointError) {
-    let entries = manifest.entries.filter { $0.aliasOf == nil && $0.range.upperBound <= file.count }
-    let wrong = try parallelMap(count: entries.count, threads: threads) { (index) throws(CheckpointError) -> String? in
-      let entry = entries[index]
-      let source = try MappedRange(file, range: entry.range)
-      let tensor = try Tensor(dtype: entry.dtype, shape: entry.shape, source: source)
+    var count = 0
+    for entry in manifest.entries where entry.aliasOf == nil {
+      guard let tensor = reader.tensor(at: entry.path) else { continue }
+      count += 1
+      let index = table.index(of: tensor)
       for claim in [entry.xxh3, entry.sha256] {
         guard let claim else { continue }
-        let found = try tensor.digest(claim.algorithm)
-        if found != claim { return "the digest of its bytes is \(found), the manifest says \(claim)" }
+        let known = index.flatMap { digests[claim.algorithm]?[$0] }
+        let found: Digest
+        if let known { found = known } else { found = try tensor.digest(claim.algorithm) }
+        if found != claim {
+          problem("/\(entry.path)", "the digest of its bytes is \(found), the manifest says \(claim)")
+        }
       }
-      return entry.xxh3 == nil ? "the manifest has no digest" : ""
+      if entry.xxh3 == nil { problem("/\(entry.path)", "the manifest has no digest") }
     }
-    for (entry, what) in zip(entries, wrong) {
-      if let what, !what.isEmpty { problem("/\(entry.path)", what) }
-    }
-    report.checked.append("digests of \(entries.count) tensors")
+    report.checked.append("digests of \(count) tensors")
   }
 
   // MARK: - The content
 
   private mutating func checkContent(
-    _ file: borrowing NativeFile, _ root: Value
+    _ file: borrowing NativeFile, _ root: Value, _ table: TensorTable, _ digests: [Digest.Algorithm: [Digest]]
   ) throws(CheckpointError) {
     guard let text = file.contentDigest else { return problem("/", "the attribute content_digest is missing") }
     guard let claim = Digest(text: text) else {
       return problem("/", "content_digest is \"\(text)\", which is no digest")
     }
-    let found = try ContentDigest.compute(root, claim.algorithm, threads: threads)
+    let found = try ContentDigest.of(root, claim.algorithm, table: table, digests: digests[claim.algorithm] ?? [])
     if found != claim { problem("/", "the content digest is \(found), the file claims \(claim)") }
     report.checked.append("content digest \(claim)")
   }

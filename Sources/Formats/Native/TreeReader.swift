@@ -53,6 +53,9 @@ struct TreeReader {
     return value
   }
 
+  /// Without a manifest: the tensor whose dataset has this path.
+  func tensor(at path: String) -> Tensor? { tensors[.string(path)]?.tensor }
+
   // MARK: - Nodes
 
   mutating func node(
