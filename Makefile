@@ -19,7 +19,7 @@ else
   PACKAGES := hdf5 libdeflate xxhash
 endif
 
-.PHONY: build demo test lint format unit peers bench fixtures install setup venv clean
+.PHONY: build demo test lint format unit peers bench fixtures golden install setup venv clean
 .NOTPARALLEL:
 
 build: setup
@@ -59,6 +59,16 @@ bench: build venv
 fixtures: venv
 	.venv/bin/python fixtures/make_torch_fixtures.py
 	.venv/bin/python fixtures/make_hostile.py
+
+# Until the README announces version 1.0 as released, its golden files may be made anew; after that never.
+GOLDEN := fixtures/golden/1.0
+golden: build
+	rm -rf $(GOLDEN) && mkdir -p $(GOLDEN)
+	for name in transformer_adamw cnn_adam_amsgrad gan state_dict dtypes quantised sparse odd_names surrogates views \
+	    objects optimizer_fsdp_names optimizer_partial_state lightning; do \
+	  $(CKPT) convert --quiet fixtures/torch/$$name.pt $(GOLDEN)/$$name.h5 && \
+	  echo "$$($(CKPT) inspect --json $(GOLDEN)/$$name.h5 | grep -o 'xxh3-128:[0-9a-f]*' | head -n 1) $$name" >> $(GOLDEN)/digests.txt \
+	    || exit 1; done
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
