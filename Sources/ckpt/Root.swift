@@ -16,8 +16,13 @@ struct Root: ParsableCommand {
         ckpt diff run.pt run.h5
 
       EXIT CODES
-        0 yes or done; 1 no (damage found, differences found); 64 usage; 65 bad input; 66 no such input;
-        73 the output cannot be created; 74 input/output error.
+        0   yes, or done
+        1   no: damage was found, or differences
+        64  the command line is wrong
+        65  the input is damaged, hostile, or of a kind not supported
+        66  there is no such input
+        73  the output cannot be created
+        74  reading or writing failed (a full disk, say)
       """,
     version: version,
     subcommands: [InspectCommand.self, ConvertCommand.self, VerifyCommand.self, DiffCommand.self])
@@ -26,8 +31,15 @@ struct Root: ParsableCommand {
 
   /// Runs the command line and gives the exit code. ArgumentParser's own `main` would print errors in its own way.
   static func run(_ arguments: [String]? = nil) -> Int32 {
+    let given = arguments ?? Array(CommandLine.arguments.dropFirst())
+    if let word = given.first, !word.hasPrefix("-"), !words.contains(word) {
+      let commands = words.dropLast().joined(separator: ", ")
+      Terminal.writeError(
+        "ckpt: error: there is no command '\(printable(word))'\n  The commands are \(commands); see ckpt --help.\n")
+      return Exit.usage
+    }
     do {
-      var command = try parseAsRoot(arguments)
+      var command = try parseAsRoot(given)
       try command.run()
       return Exit.yes
     } catch let code as ExitCode {
@@ -36,6 +48,9 @@ struct Root: ParsableCommand {
       return finish(error)
     }
   }
+
+  /// What the first word may be; `help` last.
+  private static let words = ["inspect", "convert", "verify", "diff", "help"]
 
   /// Help, version and completion scripts come as errors too.
   private static func finish(_ error: any Error) -> Int32 {
@@ -57,6 +72,6 @@ struct Root: ParsableCommand {
 
   private static func advice(for error: any Error) -> String {
     let usage = fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage: ") }
-    return usage.map { printable(String($0)) } ?? "See ckpt --help."
+    return usage.map { "\(printable(String($0))); --help explains them." } ?? "See ckpt --help."
   }
 }

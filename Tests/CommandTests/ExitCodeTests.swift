@@ -29,6 +29,15 @@ import Testing
     #expect(run("--generate-completion-script", "bash").output.contains("ckpt"))
   }
 
+  @Test(arguments: ["", "inspect", "convert", "verify", "diff"]) func helpFitsEightyColumns(command: String) {
+    let text = Binary.run([command, "--help"].filter { !$0.isEmpty }, scratch).output
+    #expect(text.split(separator: "\n").allSatisfy { $0.utf8.count <= 80 }, "\(text)")
+  }
+
+  @Test func unknownCommandIsNamed() {
+    #expect(run("insepct", "a.pt").error.contains("no command 'insepct'"))
+  }
+
   @Test func missingInput() {
     for arguments in [
       ["inspect", "no.pt"], ["verify", "no.pt"], ["convert", "no.pt", scratch.path("a.h5")],

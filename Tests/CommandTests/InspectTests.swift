@@ -64,10 +64,9 @@ import Testing
         arch 'cnn'   epoch 5
 
       Optimizer  Adam, step 5  at optimizer
-        9 parameters in 1 group; exp_avg, exp_avg_sq, max_exp_avg_sq: 10.6 kB
-        names: its shapes are those of 'state_dict', in order
-        group     lr         betas    eps  weight_decay  amsgrad  initial_lr  parameters  elements
-            0  0.001  (0.9, 0.999)  1e-08        0.0001     True       0.002           9       880
+        9 parameters (880 elements) in 1 group; exp_avg, exp_avg_sq, max_exp_avg_sq: 10.6 kB
+        parameter names: those of 'state_dict' (same shapes, same order)
+        lr 0.001   betas (0.9, 0.999)   eps 1e-08   weight_decay 0.0001   amsgrad True   initial_lr 0.002
 
       Model  880 parameters, 3.68 kB  at state_dict
         name                     dtype    shape             size
@@ -80,6 +79,47 @@ import Testing
       """
     #expect(result.output.contains(expected), "\(result.output)")
     #expect(!result.output.contains("\u{1B}"))
+  }
+
+  @Test func groupsShowWhatDiffers() {
+    let result = Binary.run(["inspect", Self.transformer], scratch)
+    let expected = """
+        lr 0.00155   betas (0.9, 0.95)   eps 1e-08   amsgrad False   initial_lr 0.003
+        group  weight_decay  parameters  elements
+            0           0.1          14    15,600
+            1             0          26       820
+      """
+    #expect(result.output.contains(expected), "\(result.output)")
+  }
+
+  @Test func bareStateDictIsShownOnce() {
+    let text = Binary.run(["inspect", Binary.fixture("torch/state_dict.pt")], scratch).output
+    #expect(text.split(separator: "\n").count { $0.contains("conv1.weight") } == 1, "\(text)")
+    #expect(!text.contains("Also in the file") && !text.contains("Training"))
+  }
+
+  @Test func unknownClassesAreOneWarning() throws {
+    let warnings = try json(Binary.fixture("torch/objects.pt"))["warnings"]?.items ?? []
+    let classes = warnings.compactMap(\.text).filter { $0.contains("fixture_objects.Settings") }
+    #expect(classes.count == 1 && classes.first?.contains("argparse.Namespace") == true, "\(warnings)")
+  }
+
+  @Test(arguments: [Value.int(7), .dict(Dict([])), .sequence(.list, [])])
+  func rootsWithoutSectionsAreShown(root: Value) throws {
+    let facts = FileFacts(path: "a.pt", bytes: 1, id: "pt", name: "test", warnings: [])
+    var view = InspectView(facts, root, try Listing(root), .plain)
+    #expect(String(decoding: view.overview(), as: UTF8.self) == "a.pt  test, 1 B\n  \(root.text())\n")
+  }
+
+  @Test func narrowTerminalsLoseNoLine() throws {
+    let opened = try Format.input(Self.transformer).read(Self.transformer, Format.ReadOptions())
+    let facts = FileFacts(path: "a.pt", bytes: 1, id: "pt", name: "test", warnings: [])
+    let root = opened.checkpoint.root
+    for width in [60, 80, 100] {
+      var view = InspectView(facts, root, try Listing(root), Terminal(width: width, hasColour: false))
+      let lines = String(decoding: view.overview(), as: UTF8.self).split(separator: "\n")
+      #expect(lines.allSatisfy { columns(String($0)) <= width }, "\(lines.joined(separator: "\n"))")
+    }
   }
 
   @Test func sortAndFilter() throws {

@@ -78,7 +78,12 @@ import Testing
 @Suite struct ProgressTests {
   @Test func line() {
     #expect(
-      Progress.line(done: 500_000_000, total: 1_000_000_000, milliseconds: 2000)
+      Progress.line(done: 500_000_000, total: 1_000_000_000, milliseconds: 2000, width: 80)
         == "[###############...............] 50 %  500 MB of 1.00 GB, 250 MB/s")
+  }
+
+  @Test(arguments: [10, 30, 40, 60, 80]) func lineNeverWraps(width: Int) {
+    let line = Progress.line(done: 500_000_000, total: 1_000_000_000, milliseconds: 2000, width: width)
+    #expect(columns(line) < width, "\(line)")
   }
 }

@@ -102,18 +102,14 @@ import Testing
     #expect(throws: HDF5Error.self) { _ = try root.openDataset("g") }
   }
 
-  @Test func tenThousandLinksAreListedQuickly() throws {
+  @Test func tenThousandLinksAreListed() throws {
     let scratch = try Scratch()
     let file = try File.create(scratch.path())
     let root = try file.root()
     for index in 0..<10_000 { _ = try root.createDataset("layer.\(index)", type: .float32, shape: .simple([1])) }
-    let clock = ContinuousClock()
-    var links: [Link] = []
-    let names = try clock.measure { links = try root.links(objects: false) }
-    #expect(links.count == 10_000 && links.last?.name == "layer.9999")
-    let full = try clock.measure { links = try root.links() }
-    #expect(links.count == 10_000 && links.allSatisfy { $0.object?.kind == .dataset })
-    // Some ten times what it takes, since the machine is not ours alone.
-    #expect(names < .milliseconds(200) && full < .milliseconds(800), "names \(names), full \(full)")
+    let names = try root.links(objects: false)
+    #expect(names.count == 10_000 && names.last?.name == "layer.9999")
+    let full = try root.links()
+    #expect(full.count == 10_000 && full.allSatisfy { $0.object?.kind == .dataset })
   }
 }

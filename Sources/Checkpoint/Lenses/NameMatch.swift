@@ -32,8 +32,8 @@ struct NameMatch {
     if inOrder, oneGroup || open == 0 {
       let evidence =
         open == flat.count
-        ? "it has as many parameters as \(place); it has no state yet that would show their shapes"
-        : "its shapes are those of \(place), in order" + (open > 0 ? " (\(open) have no state yet)" : "")
+        ? "those of \(place) (as many parameters; no state yet whose shapes could be compared)"
+        : "those of \(place) (same shapes, same order" + (open > 0 ? "; \(open) have no state yet)" : ")")
       self.init(.inOrder, model.names, model, evidence)
       if !oneGroup, ShapeDeal(groups, model.shapes).solve()?.contains(nil) ?? true {
         warnings = [
@@ -45,13 +45,14 @@ struct NameMatch {
     }
     let sorted = model.sorted
     if let dealt = ShapeDeal(groups, model.shapes).solve() {
-      self.init(.dealt, dealt.map { $0.map { model.names[$0] } }, model, "its groups are dealt from \(place) by shape")
+      self.init(
+        .dealt, dealt.map { $0.map { model.names[$0] } }, model, "those of \(place) (found by shape and order)")
     } else if let dealt = ShapeDeal(groups, sorted.shapes).solve() {
       self.init(
         .dealtSorted, dealt.map { $0.map { sorted.names[$0] } }, model,
-        "its groups are dealt from \(place) by shape, in the order of the names")
+        "those of \(place) (found by shape, in alphabetical order)")
     } else if open == 0, let found = Self.byShape(flat, model) {
-      self.init(.shapesOnly, found, model, "shapes that occur once in \(place)")
+      self.init(.shapesOnly, found, model, "those of \(place) (found by shapes that occur once)")
     } else {
       return nil
     }

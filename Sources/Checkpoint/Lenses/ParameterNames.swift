@@ -109,7 +109,9 @@ struct NameResolver {
       found[index]
         ?? ParameterNames(
           Array(repeating: nil, count: optimizers[index].state.keys.count), keys: optimizers[index].state.keys,
-          model: nil, evidence: models.isEmpty ? "no model in the same file" : "no model's shapes fit, or several do")
+          model: nil,
+          evidence: models.isEmpty
+            ? "not known (there is no model in the file)" : "not known (no model's shapes fit, or those of several)")
     }
   }
 
@@ -119,11 +121,11 @@ struct NameResolver {
     let stored = state.groups.compactMap(\.paramNames).flatMap { $0 }
     if stored.count == state.keys.count, Set(stored.map(Key.string)).count == stored.count {
       return ParameterNames(
-        stored, keys: state.keys, model: owner(of: stored), evidence: "the groups have 'param_names'")
+        stored, keys: state.keys, model: owner(of: stored), evidence: "as its groups say ('param_names')")
     }
     let texts = state.keys.compactMap { if case .string(let name) = $0 { name } else { nil } }
     guard texts.count == state.keys.count, Set(state.keys).count == texts.count else { return nil }
-    return ParameterNames(texts, keys: state.keys, model: owner(of: texts), evidence: "its keys are names")
+    return ParameterNames(texts, keys: state.keys, model: owner(of: texts), evidence: "as its state has them")
   }
 
   /// The first model that has all the names.
@@ -165,7 +167,7 @@ struct NameResolver {
       let keys = optimizers[index].state.keys
       found[index] = ParameterNames(
         Array(match.names[start..<(start + keys.count)]), keys: keys, model: match.model.path,
-        evidence: "\(match.evidence), taken together with the file's other optimizers")
+        evidence: "\(match.evidence), together with the file's other optimizers")
       start += keys.count
     }
   }

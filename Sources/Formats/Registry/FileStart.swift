@@ -34,7 +34,9 @@ public struct FileStart: Sendable {
     }
     isFolder = status.st_mode & S_IFMT == S_IFDIR
     guard isFolder || status.st_mode & S_IFMT == S_IFREG else {
-      throw CheckpointError(.unsupported, "is a device or a pipe; expected a file", file: path)
+      throw CheckpointError(
+        .unsupported, "is a device or a pipe; expected a file", file: path,
+        advice: "Write it to a file first: its parts are not read in order.")
     }
     size = isFolder ? 0 : Int(status.st_size)
     bytes = isFolder ? [] : try Self.read(descriptor, path)

@@ -92,7 +92,7 @@ extension Format {
     guard let format = writable.first(where: { $0.kind == kind }) else {
       throw CheckpointError(
         .usage, "writing \(kind.rawValue) files is not supported yet", file: path,
-        advice: "The formats that can be written are \(words).")
+        advice: "These can be written: \(writable.map(\.kind.rawValue).joined(separator: " and ")).")
     }
     return format
   }

@@ -13,7 +13,7 @@ struct UnsupportedFormat: Sendable {
     let advice = "If you know the format, say it with --from."
     if start.isFolder {
       return CheckpointError(
-        .unsupported, "is a folder, and no checkpoint in one", file: start.path, advice: "Name the file in it.")
+        .unsupported, "is a folder; expected a file", file: start.path, advice: "Name the checkpoint file in it.")
     }
     guard !start.bytes.isEmpty else {
       return CheckpointError(
@@ -26,7 +26,7 @@ struct UnsupportedFormat: Sendable {
   static func error(for kind: FormatKind) -> CheckpointError {
     CheckpointError(
       .unsupported, "reading \(kind.rawValue) files is not supported yet",
-      advice: "The formats that can be read are \(Format.all.map(\.kind.rawValue).joined(separator: " and ")).")
+      advice: "These can be read: \(Format.all.map(\.kind.rawValue).joined(separator: " and ")).")
   }
 
   /// `6e 6f 74 20 ("not ")`

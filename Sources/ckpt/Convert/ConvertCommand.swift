@@ -6,10 +6,11 @@ public import CheckpointFormats
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert", abstract: "Turn a checkpoint into another format, losslessly.",
+    usage: "ckpt convert <in> ... <out> [<options>]",
     discussion: """
       The output's format is that of its name (.h5: ckpt's HDF5, .pt: PyTorch), or --to. Without options the output \
-      holds exactly what the input holds. Several inputs are joined into one. A pattern is held against a tensor's \
-      path (model.fc.weight) and its name (fc.weight); * is any run of characters, dots included.
+      holds exactly what the input holds. Several inputs are joined into one. A pattern may fit a tensor's \
+      path (model.fc.weight) or its name (fc.weight); * is any run of characters, dots included.
 
       EXAMPLES
         ckpt convert run.pt run.h5
@@ -28,7 +29,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Format of the output, instead of what its name says.", valueName: "kind"))
   var to: FormatKind?
 
-  @Option(help: ArgumentHelp("The sub-tree that becomes the whole.", valueName: "path"))
+  @Option(help: ArgumentHelp("Convert only what is at this path.", valueName: "path"))
   var key: String?
 
   @Option(help: ArgumentHelp("Keep only tensors that fit; can be repeated.", valueName: "glob"))
@@ -39,25 +40,27 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("Rename in state dicts; can be repeated.", valueName: "regex=template"))
+    help: ArgumentHelp("Rename parameters by a regular expression; can be repeated.", valueName: "regex=template"))
   var rename: [String] = []
 
-  @Option(help: ArgumentHelp("Take a prefix off the names in state dicts; can be repeated.", valueName: "prefix"))
+  @Option(help: ArgumentHelp("Take a prefix off parameter names; can be repeated.", valueName: "prefix"))
   var stripPrefix: [String] = []
 
-  @Option(help: ArgumentHelp("Cast floating-point weights, or the tensors that fit.", valueName: "[glob=]dtype"))
+  @Option(
+    help: ArgumentHelp(
+      "Cast floating-point weights, or the tensors that fit; can be repeated.", valueName: "[glob=]dtype"))
   var dtype: [String] = []
 
   @Flag(help: "Keep the models, and leave out optimizers and everything else.")
   var modelOnly = false
 
-  @Option(help: "Parameters in optimizers: ids (as PyTorch does) or names.")
+  @Option(help: ArgumentHelp("Call an optimizer's parameters by ids, as PyTorch does, or by names.", valueName: "how"))
   var optimizerKeys: Transform.OptimizerKeys?
 
-  @Option(help: "Digests that a ckpt file records: xxh3 or sha256.")
+  @Option(help: "Kind of digest that an .h5 records.")
   var digest = DigestName.xxh3
 
-  @Flag(help: "Do not hold the input against the checksums it records.")
+  @Flag(help: "Do not check the input against the checksums in it.")
   var noVerifySource = false
 
   @Flag(help: "Replace the output if it is there.")
@@ -104,5 +107,8 @@ struct ConvertCommand: ParsableCommand {
   }
 }
 
-extension FormatKind: ExpressibleByArgument {}
+extension FormatKind: ExpressibleByArgument {
+  /// What help and completion offer; the others are named in an error.
+  public static var allValueStrings: [String] { Format.all.map(\.kind.rawValue) }
+}
 extension Transform.OptimizerKeys: ExpressibleByArgument {}

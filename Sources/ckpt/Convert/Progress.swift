@@ -24,7 +24,7 @@ final class Progress: Sendable {
     let line = drawn.withLock { last -> String? in
       if let last, elapsed - last < 100 { return nil }
       last = elapsed
-      return Self.line(done: now, total: total, milliseconds: elapsed)
+      return Self.line(done: now, total: total, milliseconds: elapsed, width: Terminal.errorWidth)
     }
     if let line { Terminal.writeError("\r\(line)\u{1B}[K") }
   }
@@ -39,12 +39,15 @@ final class Progress: Sendable {
     return Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
   }
 
-  /// `[#####.....]  50 %  1.2 GB of 2.4 GB, 800 MB/s`
-  static func line(done: Int, total: Int, milliseconds: Int) -> String {
+  /// `[#####.....]  50 %  1.2 GB of 2.4 GB, 800 MB/s`, in fewer than `width` columns: a line that wraps cannot be
+  /// drawn over.
+  static func line(done: Int, total: Int, milliseconds: Int, width: Int) -> String {
     let part = min(Double(done) / Double(max(total, 1)), 1)
-    let filled = Int(part * 30)
-    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
     let rate = Double(done) / Double(max(milliseconds, 1)) * 1000
-    return "[\(bar)] \(Int(part * 100)) %  \(size(done)) of \(size(total)), \(size(Int(rate)))/s"
+    let words = "\(Int(part * 100)) %  \(size(done)) of \(size(total)), \(size(Int(rate)))/s"
+    let room = min(30, width - columns(words) - 4)
+    guard room >= 4 else { return cut(words, to: max(width - 1, 1)) }
+    let filled = Int(part * Double(room))
+    return "[\(String(repeating: "#", count: filled) + String(repeating: ".", count: room - filled))] \(words)"
   }
 }

@@ -6,6 +6,7 @@ import CheckpointFormats
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff", abstract: "Compare two checkpoints, whatever their formats.",
+    usage: "ckpt diff <a> <b> [<options>]",
     discussion: """
       The whole tree: tensors, optimizers, groups, every value, types and order. Exits with 0 when they are equal, \
       with 1 when they are not. All bytes are read; recorded digests are believed only with --trust-digests. With \

@@ -7,8 +7,8 @@ struct DiffView {
   let b: (path: String, root: Value)
   var showsValues = false
 
-  /// How many differences of each sort are shown to a person who has not asked for all.
-  static let shown = 20
+  /// How many lines of each sort are shown to a person who has not asked for all.
+  static let shown = 30
 
   static func equal(_ a: String, _ b: String, _ how: String) -> [UInt8] {
     Array("\(printable(a)) and \(printable(b)) are equal \(printable(how))\n".utf8)
@@ -21,21 +21,14 @@ struct DiffView {
     }
     let style = Style(isOn: terminal.hasColour)
     var lines = ["\(printable(a.path)) and \(printable(b.path)) differ: \(summary)"]
-    list("only in \(printable(a.path))", diff.onlyInA, a.root, style, terminal, &lines)
-    list("only in \(printable(b.path))", diff.onlyInB, b.root, style, terminal, &lines)
-    if !diff.changed.isEmpty {
-      lines += ["", style.bold("changed")]
-      var table = Table([
-        Table.Column(title: "", isFlexible: true), Table.Column(title: ""), Table.Column(title: ""),
-      ])
-      table.hasTitles = false
-      for change in limited(diff.changed) {
-        table.rows.append([change.path.isEmpty ? "(root)" : printable(change.path), change.what.rawValue, what(change)])
-        if showsValues { table.rows += try numbers(change) }
-      }
-      lines += table.lines(terminal)
-      more(diff.changed.count, &lines)
-    }
+    list("only in \(printable(a.path))", lone(diff.onlyInA, a.root), style, terminal, &lines)
+    list("only in \(printable(b.path))", lone(diff.onlyInB, b.root), style, terminal, &lines)
+    let numbers = DiffNumbers(self)
+    let others = diff.changed.filter { !numbers.holds($0) }
+    list("changed", others.map { Item(path: $0.path, text: what($0)) }, style, terminal, &lines)
+    let (rows, count) = try numbers.lines(terminal)
+    if count > 0 { lines += ["", style.bold("changed tensors")] + rows }
+    more(count, &lines)
     return Array((lines.joined(separator: "\n") + "\n").utf8)
   }
 
@@ -47,48 +40,67 @@ struct DiffView {
     return words.joined(separator: ", ")
   }
 
-  private func limited<Item>(_ items: [Item]) -> ArraySlice<Item> {
-    showsValues ? items[...] : items.prefix(Self.shown)
+  private func more(_ count: Int, _ lines: inout [String]) {
+    guard !showsValues, count > Self.shown else { return }
+    lines.append("  … and \(grouped(count - Self.shown)) more (--values or --json lists all)")
   }
 
-  private func more(_ count: Int, _ lines: inout [String]) {
-    if !showsValues, count > Self.shown {
-      lines.append("  … and \(grouped(count - Self.shown)) more (--values or --json lists all)")
-    }
+  /// A place that differs, and how.
+  private struct Item {
+    let path: String
+    let text: String
+  }
+
+  private func lone(_ paths: [String], _ root: Value) -> [Item] {
+    paths.map { Item(path: $0, text: value(at: $0, in: root)?.text(limit: 70) ?? "") }
   }
 
   private func list(
-    _ title: String, _ paths: [String], _ root: Value, _ style: Style, _ terminal: Terminal, _ lines: inout [String]
+    _ title: String, _ items: [Item], _ style: Style, _ terminal: Terminal, _ lines: inout [String]
   ) {
-    guard !paths.isEmpty else { return }
+    guard !items.isEmpty else { return }
     lines += ["", style.bold(title)]
-    var table = Table([Table.Column(title: "", isFlexible: true), Table.Column(title: "", isDim: true)])
+    var table = Table([Table.Column(title: "", isFlexible: true), Table.Column(title: ""), Table.Column(title: "")])
     table.hasTitles = false
-    for path in limited(paths) {
-      table.rows.append([label(path), cut(value(at: path, in: root)?.text(limit: 70) ?? "", to: 80)])
+    let rows = folded(
+      items.map { FoldedRow(name: $0.path, dtype: .bool, shape: [], bytes: 0, count: 1, note: $0.text) })
+    for row in showsValues ? rows[...] : rows.prefix(Self.shown) {
+      table.rows.append([place(row), row.count > 1 ? "x\(row.count)" : "", cut(row.note, to: 110)])
     }
     lines += table.lines(terminal)
-    more(paths.count, &lines)
+    more(rows.count, &lines)
   }
 
-  private func value(at path: String, in root: Value) -> Value? {
+  /// Rows with layers that repeat in one, unless all are wanted.
+  func folded(_ rows: [FoldedRow]) -> [FoldedRow] {
+    var rows = rows
+    for index in rows.indices { rows[index].members = [index] }
+    return showsValues ? rows : Folding.fold(rows)
+  }
+
+  func place(_ row: FoldedRow) -> String { row.name.isEmpty ? "(root)" : printable(row.name) }
+
+  func value(at path: String, in root: Value) -> Value? {
     root.candidates(for: path).first.flatMap { root[$0] }
   }
 
   // MARK: - One change
 
   private func what(_ change: Diff.Change) -> String {
-    if case .tensor(let tensor)? = value(at: change.path, in: a.root), change.a == nil {
-      return "\(tensor.dtype.rawValue) \(shape(tensor.shape)): \(amount(change.difference, of: tensor))"
-    }
     let sides = "\(side(change.a, change.what)) -> \(side(change.b, change.what))"
-    switch change.what {
-    case .order: return "the first key out of place: \(sides)"
-    case .value:
-      guard let distance = change.difference?.maxAbs, distance > 0 else { return sides }
-      return "\(sides) (differs by \(short(distance)))"
-    default: return sides
+    return switch change.what {
+    case .order: "order, first at \(sides)"
+    case .value: sides
+    case .type: values(change).map { "\($0) (\(sides))" } ?? "type \(sides)"
+    case .dtype, .shape: "\(change.what.rawValue) \(sides)"
     }
+  }
+
+  /// The values of scalars whose types differ.
+  private func values(_ change: Diff.Change) -> String? {
+    guard let x = value(at: change.path, in: a.root), let y = value(at: change.path, in: b.root), x.isScalar, y.isScalar
+    else { return nil }
+    return "\(side(x, .value)) -> \(side(y, .value))"
   }
 
   /// Names of types and shapes stand without quotes.
@@ -98,60 +110,6 @@ struct DiffView {
     case (let value?, _): cut(value.text(limit: 48), to: 60)
     case (nil, _): "?"
     }
-  }
-
-  private func amount(_ difference: TensorDifference?, of tensor: Tensor) -> String {
-    guard let difference else { return "differs" }
-    var words = ["\(grouped(difference.differing)) of \(grouped(tensor.count)) differ"]
-    if let distance = difference.maxAbs { words.append("max abs \(short(distance))") }
-    if let ratio = difference.maxRel { words.append("max rel \(short(ratio))") }
-    return words.joined(separator: ", ")
-  }
-}
-
-// MARK: - The numbers themselves
-
-extension DiffView {
-  private static let numbersShown = 5
-
-  /// Rows with the first elements that differ, each with its position.
-  private func numbers(_ change: Diff.Change) throws(CheckpointError) -> [[String]] {
-    guard change.what == .value, case .tensor(let x)? = value(at: change.path, in: a.root),
-      case .tensor(let y)? = value(at: change.path, in: b.root), x.dtype == y.dtype, x.shape == y.shape,
-      let size = x.dtype.itemSize
-    else { return [] }
-    return try differing(x, y, size).map { position in
-      let (before, after) = (
-        Elements.texts(of: x, position..<(position + 1)), Elements.texts(of: y, position..<(position + 1))
-      )
-      return ["  \(index(position, in: x.shape))", "", "\(before.first ?? "?") -> \(after.first ?? "?")"]
-    }
-  }
-
-  private func differing(_ x: Tensor, _ y: Tensor, _ size: Int) throws(CheckpointError) -> [Int] {
-    var found: [Int] = []
-    try x.source.withBytes { (left) throws(CheckpointError) in
-      try y.source.withBytes { (right) throws(CheckpointError) in
-        var position = 0
-        while position < x.count, found.count < Self.numbersShown {
-          let range = (position * size)..<((position + 1) * size)
-          if !left[range].elementsEqual(right[range]) { found.append(position) }
-          position += 1
-        }
-      }
-    }
-    return found
-  }
-
-  /// `[2, 3]` for a position in row-major order.
-  private func index(_ position: Int, in sizes: [Int]) -> String {
-    var rest = position
-    var indices: [Int] = []
-    for size in sizes.reversed() where size > 0 {
-      indices.append(rest % size)
-      rest /= size
-    }
-    return shape(indices.reversed())
   }
 }
 

@@ -12,6 +12,8 @@ struct FoldedRow: Sendable, Equatable {
   var count: Int
   /// `buffer`, `= wte.weight`: tensors with different notes are never folded together.
   var note: String
+  /// What the caller calls the rows that it was made of.
+  var members: [Int] = []
 
   /// Whether the row has no storage of its own.
   var isTied: Bool { note.utf8.first == 0x3D }
@@ -111,6 +113,7 @@ struct Folding {
     item.parts[place] = "{\(low)-\(high)}"
     item.row.name = item.parts.joined(separator: ".")
     item.row.count = run.reduce(0) { $0 + items[$1].row.count }
+    item.row.members = run.flatMap { items[$0].row.members }
     item.row.bytes = run.reduce(0) { $0 + items[$1].row.bytes }
     item.origin = run.reduce(item.origin) { min($0, items[$1].origin) }
     items[first] = item

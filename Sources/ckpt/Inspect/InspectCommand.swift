@@ -6,6 +6,7 @@ import CheckpointFormats
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show what is in a checkpoint.",
+    usage: "ckpt inspect <file> [<options>]",
     discussion: """
       What the file is, the training state, each optimizer at a glance, and the models' tensors with repeated layers \
       folded. Nothing is run or loaded from the file, however it was made.
@@ -24,7 +25,7 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Print JSON (schema ckpt.inspect/1).")
   var json = false
 
-  @Flag(help: "Give every tensor a row of its own, the optimizers' too.")
+  @Flag(help: "Give every tensor its own row, the optimizers' too.")
   var tensors = false
 
   @Flag(help: "Add min, max, mean, std and the counts of nan, inf and zeros (reads all numbers).")
@@ -33,10 +34,10 @@ struct InspectCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only tensors whose path or name fits; can be repeated.", valueName: "glob"))
   var filter: [String] = []
 
-  @Option(help: "Order of the tensors: name, size (largest first) or file.")
+  @Option(help: "Order of the tensors; size has the largest first.")
   var sort = Listing.Order.file
 
-  @Option(help: ArgumentHelp("Print the numbers or the sub-tree at a path.", valueName: "path"))
+  @Option(help: ArgumentHelp("Print the numbers, or all values below a path.", valueName: "path"))
   var values: String?
 
   func validate() throws {

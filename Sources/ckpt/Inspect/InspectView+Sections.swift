@@ -10,26 +10,48 @@ extension InspectView {
     var title = optimizer.algorithm.name.map(printable) ?? "unknown algorithm"
     if let step = optimizer.step { title += ", step \(style.bold(grouped(Int(step))))" }
     heading("Optimizer", "\(title)\(place(row))")
-    var words = ["\(counted(state.keys.count, "parameter")) in \(counted(state.groups.count, "group"))"]
+    let elements = elements(of: optimizer)
+    let total = elements.compactMap(\.self).reduce(0, +)
+    let known = elements.contains(nil) || elements.isEmpty ? "" : " (\(counted(total, "element")))"
+    var words = ["\(counted(state.keys.count, "parameter"))\(known) in \(counted(state.groups.count, "group"))"]
     let slots = state.slotNames.filter { !$0.hasSameBytes(as: "step") }.map(printable)
     if !slots.isEmpty { words.append("\(slots.joined(separator: ", ")): \(size(row.bytes))") }
     if state.state.count == 0 { words.append("no state yet") }
     if !state.orphans.isEmpty { words.append("state of \(state.orphans.count) more that no group has") }
-    add(["  " + words.joined(separator: "; ")])
-    if !state.keys.isEmpty { add([style.dim("  names: \(printable(optimizer.names.evidence))")]) }
-    add(groups(optimizer, elements(of: optimizer)).lines(terminal))
+    add(flowed(words.joined(separator: "; ")))
+    if !state.keys.isEmpty {
+      add(flowed("parameter names: \(printable(optimizer.names.evidence))").map(style.dim))
+    }
+    let options = Self.shownOptions(state)
+    let (same, differing) = (options.filter { isSame($0, state) }, options.filter { !isSame($0, state) })
+    if let first = state.groups.first {
+      add(facts: same.map { (printable($0.text), first.dict[$0]?.brief ?? "-") }, limit: 30)
+    }
+    guard state.groups.count > 1 else { return }
+    add(groups(optimizer, differing, elements).lines(terminal))
+    if state.groups.count > Self.groupLimit {
+      let place = row.text.isEmpty ? "param_groups" : "\(row.text).param_groups"
+      add(["  … and \(state.groups.count - Self.groupLimit) more (--values \(printable(place)) lists all)"])
+    }
   }
 
-  /// One row for each group: its hyper-parameters, but those that are off.
-  private func groups(_ optimizer: Listing.OptimizerRow, _ elements: [Int?]) -> Table {
-    let options = Self.shownOptions(optimizer.state)
+  private static let groupLimit = 16
+
+  /// Whether all groups have one value for an option.
+  private func isSame(_ option: Key, _ state: OptimizerState) -> Bool {
+    let texts = state.groups.map { $0.dict[option]?.text(limit: 200) }
+    return texts.allSatisfy { $0 == texts.first }
+  }
+
+  /// One row for each group, with the options in which the groups differ.
+  private func groups(_ optimizer: Listing.OptimizerRow, _ options: [Key], _ elements: [Int?]) -> Table {
     var table = Table(
       [Table.Column(title: "group", alignment: .right)]
         + options.map { Table.Column(title: printable($0.text), alignment: .right) } + [
           Table.Column(title: "parameters", alignment: .right), Table.Column(title: "elements", alignment: .right),
         ])
     var position = 0
-    for (number, group) in optimizer.state.groups.enumerated() {
+    for (number, group) in optimizer.state.groups.prefix(Self.groupLimit).enumerated() {
       let known = elements[position..<(position + group.params.count)].compactMap(\.self)
       position += group.params.count
       table.rows.append(
@@ -89,9 +111,12 @@ extension InspectView {
     guard let value = root[listing.sections[index].section.path], let lens = StateDict(value) else { return }
     let row = listing.sections[index]
     let totals = ModelTotals(lens)
-    heading("Model", "\(totals.summary)\(place(row))")
+    let summary = totals.tensors > 0 ? totals.summary : "no plain tensor"
+    heading("Model", "\(summary)\(place(row))")
     var table = Table([
-      Table.Column(title: "name", isFlexible: true), Table.Column(title: "dtype"), Table.Column(title: "shape"),
+      Table.Column(title: "name", isFlexible: true),
+      // The line below the table says it too when there is one type only.
+      Table.Column(title: "dtype", isOptional: totals.byType.count == 1), Table.Column(title: "shape"),
       Table.Column(title: "", alignment: .right), Table.Column(title: "size", alignment: .right),
       Table.Column(title: "", isFlexible: true, isDim: true),
     ])
@@ -102,9 +127,8 @@ extension InspectView {
       ])
     }
     add(table.lines(terminal))
-    let others = lens.entries.filter { $0.tensor == nil }
-    add(others.map { "  \(label($0.name))  \(cut($0.value.text(limit: 100), to: 100))" })
-    add([style.dim("  \(totals.types)")])
+    add(entries: lens.entries.filter { $0.tensor == nil }.map { ($0.name, $0.value) }, limit: 40)
+    if totals.tensors > 0 { add(flowed(totals.types).map(style.dim)) }
   }
 
   private func sorted(_ rows: [FoldedRow]) -> [FoldedRow] {

@@ -30,9 +30,15 @@ struct InspectView {
       model(section)
     }
     others()
+    if lines.count == 1 + (file.digest == nil ? 0 : 1) {
+      add(["  \(cut(root.text(limit: textWidth), to: textWidth - 2))"])
+    }
     warnings()
     return text
   }
+
+  /// Whether the root itself is a model or an optimizer, so that all there is has been shown with it.
+  private var isOneSection: Bool { listing.sections.contains { $0.section.path.steps.isEmpty } }
 
   /// Every tensor in its own row.
   mutating func table(_ rows: [Int], statistics: [Int: Statistics?]?) -> [UInt8] {
@@ -61,7 +67,12 @@ struct InspectView {
   mutating func headline() {
     var words = [file.version.map { "\(file.name), version \($0)" } ?? file.name, size(file.bytes)]
     if let producer = file.producer, !producer.isEmpty { words.append("written by \(printable(producer))") }
-    add([style.bold(printable(file.path)) + "  " + words.joined(separator: ", ")])
+    let (path, rest) = (printable(file.path), words.joined(separator: ", "))
+    if terminal.width == nil || columns(path) + 2 + columns(rest) <= textWidth {
+      add(["\(style.bold(path))  \(rest)"])
+    } else {
+      add([style.bold(path)] + flowed(rest))
+    }
     if let digest = file.digest { add([style.dim("  content \(printable(digest))")]) }
   }
 
@@ -75,13 +86,20 @@ struct InspectView {
 
   /// Numbers and words directly at the root, or in its entry `training`.
   private mutating func facts() {
-    guard case .dict(let dict) = root else { return }
+    guard case .dict(let dict) = root, !isOneSection else { return }
     var found = Self.scalars(in: dict)
     if case .dict(let training)? = dict["training"] { found += Self.scalars(in: training) }
     guard !found.isEmpty else { return }
     heading("Training", "")
+    add(facts: found, limit: 30)
+  }
+
+  /// Names with their values side by side, in as many lines as they need.
+  mutating func add(facts: [(name: String, text: String)], limit: Int) {
+    let shown = facts.prefix(limit)
     add(
-      wrapped(found.map { "\($0.name) \(style.bold($0.text))" }, widths: found.map { columns($0.name + $0.text) + 1 }))
+      wrapped(shown.map { "\($0.name) \(style.bold($0.text))" }, widths: shown.map { columns($0.name + $0.text) + 1 }))
+    if facts.count > limit { add(["  … and \(grouped(facts.count - limit)) more (--json lists all)"]) }
   }
 
   private static func scalars(in dict: Dict) -> [(name: String, text: String)] {
@@ -107,6 +125,19 @@ struct InspectView {
     return result + (line.isEmpty ? [] : [line])
   }
 
+  /// Running text in lines that fit the terminal.
+  func flowed(_ text: String) -> [String] {
+    var lines: [String] = []
+    for word in text.split(separator: " ") {
+      if let last = lines.last, columns(last) + 1 + columns(String(word)) <= textWidth {
+        lines[lines.count - 1] = "\(last) \(word)"
+      } else {
+        lines.append("  \(word)")
+      }
+    }
+    return lines
+  }
+
   mutating func heading(_ title: String, _ rest: String) {
     add([style.bold(title) + (rest.isEmpty ? "" : "  \(rest)")], blank: true)
   }
@@ -115,25 +146,27 @@ struct InspectView {
 
   /// Entries of the root that are no section and no training fact, each in a line.
   private mutating func others() {
+    if isOneSection { return }
     let shown = root.topEntries.filter { entry in
       !entry.value.isScalar && !listing.sections.contains { $0.section.path.steps.first == entry.step }
     }
     let hidden = listing.values.filter { value in value.section == nil && isBesideSection(value.path) }
     guard !shown.isEmpty || !hidden.isEmpty else { return }
     heading("Also in the file", "")
+    add(entries: shown.map { ($0.step.text, $0.value) }, limit: 40)
+    add(entries: hidden.map { ($0.path, $0.value) }, limit: 12)
+  }
+
+  /// A line for each of some values: its name and its beginning.
+  mutating func add(entries: [(name: String, value: Value)], limit: Int) {
     var table = Table([Table.Column(title: ""), Table.Column(title: "")])
     table.hasTitles = false
-    let width = min(textWidth, 160)
-    let names = shown.map { shortened(label($0.step.text), to: 40) }
-    let room = max(width - 4 - (names.map(columns).max() ?? 0), 30)
-    for (name, entry) in zip(names, shown) {
-      table.rows.append([name, cut(entry.value.text(limit: room), to: room)])
-    }
-    for value in hidden.prefix(12) {
-      table.rows.append([label(value.path), cut(value.value.text(limit: room), to: room)])
-    }
-    if hidden.count > 12 { table.rows.append(["…", "\(hidden.count - 12) more values (--json lists all)"]) }
+    let shown = entries.prefix(limit).map { (name: shortened(label($0.name), to: 40), value: $0.value) }
+    let widest = shown.map { columns($0.name) }.max() ?? 0
+    let room = max(min(textWidth, 160) - 4 - widest, 20)
+    for entry in shown { table.rows.append([entry.name, cut(entry.value.text(limit: room), to: room)]) }
     add(table.lines(terminal))
+    if entries.count > limit { add(["  … and \(grouped(entries.count - limit)) more (--json lists all)"]) }
   }
 
   /// Whether a value lies in an entry of the root that also holds a section deeper down.

@@ -45,6 +45,10 @@ struct ValuesView {
     try? value.forEachLeaf { (_, text, leaf) throws(CheckpointError) in
       table.rows.append([label(text), Self.short(leaf)])
     }
+    if let width = terminal.width {
+      let room = width - 2 - (table.rows.map { columns($0[0]) }.max() ?? 0)
+      for index in table.rows.indices { table.rows[index][1] = cut(table.rows[index][1], to: max(room, 24)) }
+    }
     lines += table.rows.isEmpty ? [value.text()] : table.lines(terminal)
   }
 

@@ -7,6 +7,8 @@ struct Table: Sendable {
     var alignment = Alignment.left
     /// Gives way when the terminal is too narrow.
     var isFlexible = false
+    /// Left out when the terminal is too narrow even so.
+    var isOptional = false
     var isDim = false
   }
 
@@ -21,13 +23,14 @@ struct Table: Sendable {
   /// The table's lines. Columns in which no row has anything are left out.
   func lines(_ terminal: Terminal) -> [String] {
     guard !rows.isEmpty else { return [] }
-    let used = columns.indices.filter { column in rows.contains { $0.count > column && !$0[column].isEmpty } }
-    var widths = used.map { column in
-      rows.reduce(hasTitles ? ckpt.columns(columns[column].title) : 0) { widest, row in
-        max(widest, row.count > column ? ckpt.columns(row[column]) : 0)
-      }
+    var used = columns.indices.filter { column in rows.contains { $0.count > column && !$0[column].isEmpty } }
+    var widths = self.widths(used)
+    if fit(&widths, used, terminal, keepingFirst: true) > 0, used.contains(where: { columns[$0].isOptional }) {
+      used.removeAll { columns[$0].isOptional }
+      widths = self.widths(used)
+      _ = fit(&widths, used, terminal, keepingFirst: true)
     }
-    fit(&widths, used, terminal)
+    _ = fit(&widths, used, terminal, keepingFirst: false)
     let style = Style(isOn: terminal.hasColour)
     var lines: [String] = []
     if hasTitles {
@@ -42,18 +45,30 @@ struct Table: Sendable {
     return lines
   }
 
+  private func widths(_ used: [Int]) -> [Int] {
+    used.map { column in
+      rows.reduce(hasTitles ? ckpt.columns(columns[column].title) : 0) { widest, row in
+        max(widest, row.count > column ? ckpt.columns(row[column]) : 0)
+      }
+    }
+  }
+
   /// Takes from the flexible columns what the terminal does not have.
-  private func fit(_ widths: inout [Int], _ used: [Int], _ terminal: Terminal) {
-    guard let width = terminal.width else { return }
+  ///
+  /// - Returns: how many columns are still too many.
+  private func fit(_ widths: inout [Int], _ used: [Int], _ terminal: Terminal, keepingFirst: Bool) -> Int {
+    guard let width = terminal.width else { return 0 }
     let total = indent + widths.reduce(0, +) + 2 * max(0, widths.count - 1)
     var excess = total - width
     // Notes, which stand last and which few rows have, before names.
     for index in widths.indices.reversed() where columns[used[index]].isFlexible && excess > 0 {
+      if index == 0, keepingFirst { break }
       let least = min(widths[index], index == 0 ? 16 : 12)
       let taken = min(excess, widths[index] - least)
       widths[index] -= taken
       excess -= taken
     }
+    return max(excess, 0)
   }
 
   private func line(

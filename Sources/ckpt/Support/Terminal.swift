@@ -17,9 +17,16 @@ struct Terminal: Sendable {
   /// As standard output is.
   static var output: Terminal {
     guard isatty(STDOUT_FILENO) == 1 else { return .plain }
+    return Terminal(width: width(of: STDOUT_FILENO), hasColour: !isSet("NO_COLOR") && !isDumb)
+  }
+
+  /// Columns of the terminal that errors go to.
+  static var errorWidth: Int { width(of: STDERR_FILENO) }
+
+  private static func width(of descriptor: Int32) -> Int {
     var size = winsize()
-    let known = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-    return Terminal(width: known ? Int(size.ws_col) : 80, hasColour: !isSet("NO_COLOR") && !isDumb)
+    let isKnown = ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) : 80
   }
 
   static var errorsAreSeen: Bool { isatty(STDERR_FILENO) == 1 && !isDumb }

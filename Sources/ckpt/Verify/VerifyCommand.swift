@@ -6,6 +6,7 @@ import CheckpointFormats
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Check that checkpoints are whole and undamaged.",
+    usage: "ckpt verify <file> ... [<options>]",
     discussion: """
       Reads every byte. Of ckpt's own files everything is checked: structure, each tensor's digest, the content \
       digest. Of a .pt: structure, bounds, and CRC-32 where the file records it. Exits with 1 when damage is found.
@@ -22,7 +23,7 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Also look for NaN and infinite numbers.")
   var finite = false
 
-  @Flag(help: "Count what is odd but no damage as a problem.")
+  @Flag(help: "Also fail on what is odd but no damage, as missing checksums.")
   var strict = false
 
   @Flag(help: "Print JSON (schema ckpt.verify/1).")

@@ -28,13 +28,10 @@ import Testing
 
   @Test(arguments: rules) func isRefused(file: String, words: String) throws {
     let path = fixture("hostile/\(file).h5")
-    let clock = ContinuousClock()
-    let start = clock.now
     let error = #expect(throws: CheckpointError.self) {
       // Content that only a look at the bytes shows is refused when it is read.
       _ = try ContentDigest.compute(try NativeFormat.read(path).root)
     }
-    #expect(clock.now - start < .seconds(2))
     #expect(error?.description.contains(words) == true, "\(error?.description ?? "nothing")")
     #expect([.damaged, .unsupported].contains(error?.code))
     let verified = try? NativeFormat.verify(path)

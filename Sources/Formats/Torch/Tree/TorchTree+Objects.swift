@@ -257,7 +257,7 @@ extension TorchTree {
   private mutating func reconstructed(_ object: PickleObject) throws(CheckpointError) -> Value {
     let arguments = try arguments(object.arguments, atLeast: 3, of: "copyreg._reconstructor")
     let name = try className(arguments[0])
-    warnUnknown(name)
+    noteUnknown(name)
     var fields = [Record.Field("class", .string(name))]
     if !isNone(arguments[2]) { fields.append(Record.Field("args", .sequence(.tuple, [try value(arguments[2])]))) }
     return .record(Record(TorchRecord.object, fields + (try additions(object))))
@@ -267,7 +267,7 @@ extension TorchTree {
     var fields: [Record.Field] = []
     if case .global = pickle.nodes[Int(object.callable)] {
       let name = try className(object.callable)
-      warnUnknown(name)
+      noteUnknown(name)
       fields.append(Record.Field("class", .string(name)))
     } else {
       fields.append(Record.Field("callable", try value(object.callable)))
@@ -288,9 +288,5 @@ extension TorchTree {
     if !object.items.isEmpty { fields.append(Record.Field("items", .sequence(.list, try values(object.items[...])))) }
     if !object.pairs.isEmpty { fields.append(Record.Field("pairs", .dict(Dict(try entries([object.pairs]))))) }
     return fields
-  }
-
-  private mutating func warnUnknown(_ name: String) {
-    warn("\(name) is a class or function that is not known; what it was made of is kept as data, nothing was run")
   }
 }

@@ -12,7 +12,8 @@ struct TorchTree {
   let pickle: Pickle
   let known: [KnownGlobal]
   var storages: TorchStorages
-  var warnings: [String] = []
+  private var collected: [String] = []
+  private var unknownClasses: [String] = []
   /// Values that may still be made, and bytes copied, 64 a value: a memo entry that is used again and again is made
   /// again each time.
   var budget: Int
@@ -176,7 +177,21 @@ struct TorchTree {
 
   /// Says something once.
   mutating func warn(_ message: String) {
-    if warnings.count < 100, warned.insert(message).inserted { warnings.append(message) }
+    if collected.count < Self.warningLimit, warned.insert(message).inserted { collected.append(message) }
+  }
+
+  /// Remembers a class whose objects are kept as their parts.
+  mutating func noteUnknown(_ name: String) {
+    if unknownClasses.count < Self.warningLimit, warned.insert(name).inserted { unknownClasses.append(name) }
+  }
+
+  private static let warningLimit = 100
+
+  /// What the user should know; all unknown classes in one sentence.
+  var warnings: [String] {
+    guard !unknownClasses.isEmpty else { return collected }
+    let names = unknownClasses.joined(separator: ", ")
+    return ["classes that ckpt does not know are kept as data, and nothing of them was run: \(names)"] + collected
   }
 }
 
