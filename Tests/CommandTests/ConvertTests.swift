@@ -79,6 +79,14 @@ import Testing
     #expect(result.output.contains("  optimizer.param_groups.0.nesterov      True -> False\n"), "\(result.output)")
   }
 
+  @Test func conditionsOfEqualityAreSaid() {
+    let file = Binary.fixture("torch/sgd_momentum.pt")
+    #expect(
+      Binary.run(["diff", file, file], scratch).output.hasSuffix(" are equal (8 tensors, and everything else)\n"))
+    let loose = Binary.run(["diff", file, file, "--rtol", "0.1", "--ignore", "optimizer*"], scratch)
+    #expect(loose.output.hasSuffix(" are equal within the tolerance, but for what was ignored\n"), "\(loose.output)")
+  }
+
   @Test func values() {
     let result = Binary.run(
       ["diff", Binary.fixture("torch/sgd_momentum.pt"), Binary.fixture("torch/sgd_plain.pt"), "--values"], scratch)

@@ -60,10 +60,19 @@ struct DiffCommand: ParsableCommand {
         return Exit.yes
       }
       let diff = try Diff(first.root, second.root, options)
-      let view = DiffView(diff: diff, a: (a, first.root), b: (b, second.root), showsValues: values)
+      var view = DiffView(diff: diff, a: (a, first.root), b: (b, second.root), showsValues: values)
+      view.reservation = reservation
       try Terminal.write(json ? view.json() : try view.text(Terminal.output))
       return diff.isEqual ? Exit.yes : Exit.no
     }
+  }
+
+  /// On what condition the result holds.
+  private var reservation: String {
+    var words: [String] = []
+    if rtol != nil || atol != nil { words.append("within the tolerance") }
+    if !ignore.isEmpty { words.append("but for what was ignored") }
+    return words.joined(separator: ", ")
   }
 
   private func read(_ path: String) throws(CheckpointError) -> Checkpoint {

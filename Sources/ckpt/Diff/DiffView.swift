@@ -6,6 +6,8 @@ struct DiffView {
   let a: (path: String, root: Value)
   let b: (path: String, root: Value)
   var showsValues = false
+  /// What was not looked at, or loosely: `within the tolerance`.
+  var reservation = ""
 
   /// How many lines of each sort are shown to a person who has not asked for all.
   static let shown = 30
@@ -16,8 +18,8 @@ struct DiffView {
 
   func text(_ terminal: Terminal) throws(CheckpointError) -> [UInt8] {
     if diff.isEqual {
-      return Self.equal(
-        a.path, b.path, "(\(counted(TensorTable(a.root).tensors.count, "tensor")), and everything else)")
+      let count = "(\(counted(TensorTable(a.root).tensors.count, "tensor")), and everything else)"
+      return Self.equal(a.path, b.path, reservation.isEmpty ? count : reservation)
     }
     let style = Style(isOn: terminal.hasColour)
     var lines = ["\(printable(a.path)) and \(printable(b.path)) differ: \(summary)"]
