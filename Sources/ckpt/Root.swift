@@ -26,6 +26,11 @@ struct Root: ParsableCommand {
 
   /// Runs the command line and gives the exit code. ArgumentParser's own `main` would print errors in its own way.
   static func run(_ arguments: [String]? = nil) -> Int32 {
+    if let damaged = argumentThatIsNoText() {
+      Terminal.writeError(
+        "ckpt: error: the argument \(printable(damaged)) is not UTF-8\n  Rename the file, or reach it by a link.\n")
+      return Exit.usage
+    }
     do {
       var command = try parseAsRoot(arguments)
       try command.run()
@@ -35,6 +40,15 @@ struct Root: ParsableCommand {
     } catch {
       return finish(error)
     }
+  }
+
+  /// Swift puts a sign in place of bytes that are no UTF-8, and with it a name would be another file's.
+  private static func argumentThatIsNoText() -> String? {
+    for case let argument? in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc))
+    where String(validatingCString: argument) == nil {
+      return String(cString: argument)
+    }
+    return nil
   }
 
   /// Help, version and completion scripts come as errors too.
