@@ -31,6 +31,11 @@ struct Root: ParsableCommand {
 
   /// Runs the command line and gives the exit code. ArgumentParser's own `main` would print errors in its own way.
   static func run(_ arguments: [String]? = nil) -> Int32 {
+    if let damaged = argumentThatIsNoText() {
+      Terminal.writeError(
+        "ckpt: error: the argument \(printable(damaged)) is not UTF-8\n  Rename the file, or reach it by a link.\n")
+      return Exit.usage
+    }
     let given = arguments ?? Array(CommandLine.arguments.dropFirst())
     if let word = given.first, !word.hasPrefix("-"), !words.contains(word) {
       let commands = words.dropLast().joined(separator: ", ")
@@ -51,6 +56,15 @@ struct Root: ParsableCommand {
 
   /// What the first word may be; `help` last.
   private static let words = ["inspect", "convert", "verify", "diff", "help"]
+
+  /// Swift puts a sign in place of bytes that are no UTF-8, and with it a name would be another file's.
+  private static func argumentThatIsNoText() -> String? {
+    for case let argument? in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc))
+    where String(validatingCString: argument) == nil {
+      return String(cString: argument)
+    }
+    return nil
+  }
 
   /// Help, version and completion scripts come as errors too.
   private static func finish(_ error: any Error) -> Int32 {

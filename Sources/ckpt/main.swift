@@ -7,8 +7,7 @@ import Checkpoint
   import Darwin
 #endif
 
-// A reader that goes away (`ckpt inspect | head`) is told by the result of a write, not by a signal.
-signal(SIGPIPE, SIG_IGN)
+Signals.handle()
 // A listing of ten thousand tensors takes a seventh less time so.
 keepHeap()
 exit(Root.run())

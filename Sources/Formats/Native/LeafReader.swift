@@ -23,8 +23,9 @@ enum LeafReader {
       return .bigInt(value)
     case .string:
       let content = try textBytes(bytes, storage)
-      guard let text = String(validating: content, as: UTF8.self) else { return .surrogateString(content) }
-      return .string(text)
+      if let text = String(validating: content, as: UTF8.self) { return .string(text) }
+      guard Surrogates.areAllThatIsWrong(with: content) else { throw damaged("UTF-8 text, but for lone surrogates") }
+      return .surrogateString(content)
     case .bytes: return .bytes(bytes)
     case .bytearray: return .byteArray(bytes)
     case .size:

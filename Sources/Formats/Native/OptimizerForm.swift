@@ -186,7 +186,10 @@ extension OptimizerForm {
   private static func step(_ value: Value, _ tied: Set<ObjectIdentifier>) -> (Int64, StepType)? {
     switch value {
     case .int(let step): return (step, .int)
-    case .double(let step): return Int64(exactly: step).map { ($0, .float) }
+    case .double(let step):
+      // -0.0 is a whole number, but would come back as 0.0.
+      guard step.bitPattern != (-0.0).bitPattern else { return nil }
+      return Int64(exactly: step).map { ($0, .float) }
     case .tensor(let tensor):
       guard tensor.shape.isEmpty, tensor.kind == .tensor, !tensor.requiresGrad,
         !tied.contains(ObjectIdentifier(tensor.source)), let step = tensor.wholeNumber

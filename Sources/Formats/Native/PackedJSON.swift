@@ -243,7 +243,9 @@ extension PackedJSON {
     case ("%complex", .sequence(.list, let items)):
       if items.count == 2, case .double(let re) = items[0], case .double(let im) = items[1] { return .complex(re, im) }
     case ("%surrogates", .string(let text)):
-      if let bytes = [UInt8](hex: text.utf8) { return .surrogateString(bytes) }
+      if let bytes = [UInt8](hex: text.utf8), Surrogates.areAllThatIsWrong(with: bytes) {
+        return .surrogateString(bytes)
+      }
     case ("%bytes", .string(let text)):
       if let bytes = [UInt8](hex: text.utf8) { return .bytes(bytes) }
     case ("%bytearray", .string(let text)):

@@ -79,8 +79,19 @@ final class OutputFile: Sendable {
     if let mode { _ = fchmod(descriptor, mode) }
     if synced, fsync(descriptor) != 0 { throw failure("cannot flush to the disk", errno) }
     try refuseBadTarget(path, target, replaces: replaces)
-    guard rename(temporaryPath, target) == 0 else { throw failure("cannot rename \(temporaryPath)", errno) }
+    try takeName()
     if synced { syncFolder(folder) }
+  }
+
+  private func takeName() throws(CheckpointError) {
+    // A link, unlike a rename, fails where another process has taken the name meanwhile.
+    if !replaces, link(temporaryPath, target) == 0 {
+      unlink(temporaryPath)
+      return
+    }
+    if !replaces, errno == EEXIST { try refuseBadTarget(path, target, replaces: false) }
+    // A file system without hard links.
+    guard rename(temporaryPath, target) == 0 else { throw failure("cannot rename \(temporaryPath)", errno) }
   }
 
   private func failure(_ what: String, _ code: Int32, advice: String? = nil) -> CheckpointError {
@@ -114,7 +125,12 @@ private func refuseBadTarget(_ path: String, _ target: String, replaces: Bool) t
     throw CheckpointError(.cannotCreate, "is a folder; expected a file name", file: path)
   }
   var status = stat()
-  guard stat(target, &status) == 0 else { return }
+  // A link is still one here only when it could not be followed.
+  guard lstat(target, &status) == 0 else { return }
+  guard status.st_mode & S_IFMT != S_IFLNK else {
+    throw CheckpointError(
+      .cannotCreate, "is a symbolic link that leads nowhere", file: path, advice: "Name the file itself.")
+  }
   guard status.st_mode & S_IFMT == S_IFREG else {
     throw CheckpointError(.cannotCreate, "exists and is no regular file", file: path)
   }

@@ -3,7 +3,7 @@ import Checkpoint
 /// PyTorch's storage classes and which dtypes are saved through an untyped storage (PyTorch 2.13, `torch/storage.py`).
 enum TorchTypes {
   /// A storage as a persistent id names it.
-  struct Storage: Sendable, Equatable {
+  struct Storage: Sendable, Hashable {
     var dtype: DType
     /// `UntypedStorage`: counted in bytes, its tensors say their dtype.
     var isUntyped = false

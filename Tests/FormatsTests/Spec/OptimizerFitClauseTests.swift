@@ -17,6 +17,7 @@ import Testing
     return [
       ("no whole number", optimizer([(.int(0), state(("step", .double(0.5))))], [members])),
       ("no whole number", optimizer([(.int(0), state(("step", .int(-1))))], [members])),
+      ("no whole number", optimizer([(.int(0), state(("step", .double(-0.0))))], [members])),
       ("no whole number", optimizer([(.int(0), state(("step", try tensor([1], [1]))))], [members])),
       ("no whole number", optimizer([(.int(0), state(("step", try tensor([-0.0], []))))], [members])),
       (

@@ -100,7 +100,7 @@ extension PickleMachine {
 
   /// One node a name, so that what is known about a name is looked up once.
   private mutating func globalNode(_ module: String, _ name: String) throws(CheckpointError) -> Int32 {
-    let key = Key.string("\(module)\n\(name)")
+    let key = Key.tuple([.string(module), .string(name)])
     if let node = globalIndex[key] { return node }
     pickle.globals.append(PickleGlobal(module: module, name: name))
     let node = try make(.global(Int32(truncatingIfNeeded: pickle.globals.count - 1)))

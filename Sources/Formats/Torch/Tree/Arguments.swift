@@ -36,19 +36,23 @@ extension TorchTree {
     }
   }
 
+  /// A short word: a storage's key, the name of a device, of a layout, of an encoding.
   func string(_ node: Int32, _ what: String) throws(CheckpointError) -> String {
     let text: String? =
       switch pickle.nodes[Int(node)] {
-      case .string(let span): String(validating: bytes[span.range], as: UTF8.self)
-      case .stringOwned(let index): String(validating: pickle.owned[Int(index)], as: UTF8.self)
+      case .string(let span) where span.count <= Self.wordLimit: String(validating: bytes[span.range], as: UTF8.self)
+      case .stringOwned(let index) where pickle.owned[Int(index)].count <= Self.wordLimit:
+        String(validating: pickle.owned[Int(index)], as: UTF8.self)
       default: nil
       }
     guard let text else { throw CheckpointError(.damaged, "\(what) is no proper string") }
     return text
   }
 
+  private static var wordLimit: Int { 255 }
+
   /// Sizes or strides: a tuple of integers, or `torch.Size`.
-  func ints(_ node: Int32, _ what: String) throws(CheckpointError) -> [Int] {
+  mutating func ints(_ node: Int32, _ what: String) throws(CheckpointError) -> [Int] {
     let items: ArraySlice<Int32>
     switch pickle.nodes[Int(node)] {
     case .tuple(let run): items = pickle.pool[run.range]
@@ -63,6 +67,8 @@ extension TorchTree {
     default: throw CheckpointError(.damaged, "\(what) is no tuple of integers")
     }
     guard items.count <= 1024 else { throw CheckpointError(.damaged, "\(what) has \(items.count) numbers") }
+    // Each number counts as a value: sizes may be used over and over too.
+    try spend(bytes: items.count * 64)
     var result: [Int] = []
     result.reserveCapacity(items.count)
     for item in items { result.append(try int(item, what)) }
@@ -70,11 +76,11 @@ extension TorchTree {
   }
 
   /// The name of a class that is named as an argument.
-  func className(_ node: Int32) throws(CheckpointError) -> String {
+  mutating func className(_ node: Int32) throws(CheckpointError) -> String {
     guard case .global(let index) = pickle.nodes[Int(node)] else {
       throw CheckpointError(.damaged, "a class is due, and something else is there")
     }
-    return pickle.globals[Int(index)].modernName
+    return try modernName(Int(index))
   }
 
   func known(_ node: Int32) -> KnownGlobal {

@@ -19,8 +19,12 @@ struct TorchStorages {
 
   private struct Storage {
     var type: TorchTypes.Storage
-    var numel: Int
     var source: any ByteSource
+  }
+
+  private struct OtherType: Hashable {
+    var place: Int
+    var type: TorchTypes.Storage
   }
 
   private let archive: ZipArchive
@@ -29,6 +33,8 @@ struct TorchStorages {
   private var storages: [Storage] = []
   /// The storage of each record of the archive, by the record's place there; -1 where none was asked for.
   private var byEntry: [Int]
+  /// The storages of records that are named as more than one type, under all types but the first.
+  private var otherTypes: [OtherType: Int] = [:]
   private var views: [View: any ByteSource] = [:]
   private var slices: [Slice: any ByteSource] = [:]
   /// Bytes that views have beyond their storages (`expand`).
@@ -46,21 +52,14 @@ struct TorchStorages {
 
   /// The storage that a persistent id names.
   ///
+  /// PyTorch saves bytes that uint8 tensors and those of a type without a storage class share as `ByteStorage` here and
+  /// `UntypedStorage` there. Empty storages, which have no address to tell them apart by, may be of any types.
+  ///
   /// - Throws: `damaged` when there is no such record, its length is not what the id says, or two ids of one key
   ///   disagree.
   mutating func storage(key: String, type: TorchTypes.Storage, numel: Int) throws(CheckpointError) -> Int {
     guard let place = archive.storageIndex(key) else {
       throw CheckpointError(.damaged, "the storage's record data/\(key) is missing from the archive")
-    }
-    let known = byEntry[place]
-    if known >= 0 {
-      guard storages[known].type == type, storages[known].numel == numel else {
-        throw CheckpointError(
-          .damaged,
-          "storage \(key) is \(numel) x \(type.dtype.rawValue) here and \(storages[known].numel) x "
-            + "\(storages[known].type.dtype.rawValue) elsewhere")
-      }
-      return known
     }
     let entry = archive.entries[place]
     let (bytes, overflow) = numel.multipliedReportingOverflow(by: type.itemSize)
@@ -68,8 +67,26 @@ struct TorchStorages {
       throw CheckpointError(
         .damaged, "storage of \(numel) x \(type.dtype.rawValue), but the record data/\(key) has \(entry.size) bytes")
     }
-    storages.append(Storage(type: type, numel: numel, source: try archive.source(entry, verify: verify)))
-    byEntry[place] = storages.count - 1
+    let known = byEntry[place]
+    guard known >= 0 else {
+      byEntry[place] = add(Storage(type: type, source: try archive.source(entry, verify: verify)))
+      return byEntry[place]
+    }
+    let first = storages[known]
+    if first.type == type { return known }
+    guard first.type.dtype == type.dtype || bytes == 0 else {
+      throw CheckpointError(
+        .damaged, "storage \(key) is of \(type.dtype.rawValue) here and of \(first.type.dtype.rawValue) elsewhere")
+    }
+    let other = OtherType(place: place, type: type)
+    if let known = otherTypes[other] { return known }
+    let added = add(Storage(type: type, source: first.source))
+    otherTypes[other] = added
+    return added
+  }
+
+  private mutating func add(_ storage: Storage) -> Int {
+    storages.append(storage)
     return storages.count - 1
   }
 

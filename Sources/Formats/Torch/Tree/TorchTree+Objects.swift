@@ -76,9 +76,12 @@ extension TorchTree {
     switch pickle.nodes[Int(state)] {
     case .none: return []
     case .tuple(let run) where run.count == 2:
-      let parts = pickle.pool[run.range]
       var fields: [Record.Field] = []
-      for part in parts { fields += try attributes(part) }
+      for part in pickle.pool[run.range] {
+        // A pair in a pair would be a nest to get lost in; Python makes none.
+        if case .tuple = pickle.nodes[Int(part)] { throw CheckpointError(.damaged, "a dict's state that is no dict") }
+        fields += try attributes(part)
+      }
       return fields
     case .dict(let index):
       return try entries([pickle.containers[Int(index)]]).map { (entry) throws(CheckpointError) in
@@ -228,7 +231,9 @@ extension TorchTree {
     case .bytes(let span), .byteArray(let span), .string(let span):
       try spend(bytes: Int(span.count))
       return Array(bytes[span.range])
-    case .stringOwned(let index): return pickle.owned[Int(index)]
+    case .stringOwned(let index):
+      try spend(bytes: pickle.owned[Int(index)].count)
+      return pickle.owned[Int(index)]
     case .list(let index):
       try spend(bytes: pickle.containers[Int(index)].count)
       return try pickle.containers[Int(index)].map { (item) throws(CheckpointError) in

@@ -137,7 +137,10 @@ extension TorchTree {
   /// `_rebuild_from_type_v2(function, class, arguments, state)`: a tensor with attributes, a subclass, or a buffer.
   mutating func fromType(_ arguments: Arguments) throws(CheckpointError) -> Value {
     guard arguments.count >= 4 else { throw CheckpointError(.damaged, "_rebuild_from_type_v2 with too few arguments") }
-    guard let data = try applied(known(arguments[0]), arguments[0], arguments[2], node: -1) else {
+    let function = known(arguments[0])
+    // PyTorch never rebuilds a rebuilt one; here each level would cost stack.
+    if case .rebuildFromType = function { throw CheckpointError(.damaged, "a tensor rebuilt from a rebuilt one") }
+    guard let data = try applied(function, arguments[0], arguments[2], node: -1) else {
       throw CheckpointError(.unsupported, "a tensor rebuilt by an unknown function")
     }
     let name = try className(arguments[1])

@@ -51,7 +51,7 @@ struct TorchTree {
     case .string(let span):
       try spend(bytes: Int(span.count))
       return try text(UnsafeRawBufferPointer(rebasing: bytes[span.range]))
-    case .global(let index): return token(Int(index))
+    case .global(let index): return try token(Int(index))
     default: return try nested(node)
     }
   }
@@ -117,12 +117,19 @@ struct TorchTree {
   }
 
   /// A class or function that is named, not called.
-  private func token(_ index: Int) -> Value {
+  private mutating func token(_ index: Int) throws(CheckpointError) -> Value {
     switch known[index] {
     case .dtype(let name): return .token(.dtype, name)
     case .qscheme(let name): return .token(.qscheme, name)
-    default: return .token(.global, pickle.globals[index].modernName)
+    default: return .token(.global, try modernName(index))
     }
+  }
+
+  /// A class's or function's name. It is text that may be long and used over and over, like any other.
+  mutating func modernName(_ global: Int) throws(CheckpointError) -> String {
+    let name = pickle.globals[global].modernName
+    try spend(bytes: name.utf8.count)
+    return name
   }
 
   // MARK: - Containers
@@ -192,25 +199,5 @@ struct TorchTree {
     guard !unknownClasses.isEmpty else { return collected }
     let names = unknownClasses.joined(separator: ", ")
     return ["classes that ckpt does not know are kept as data, and nothing of them was run: \(names)"] + collected
-  }
-}
-
-/// Python's lone surrogates, which `surrogatepass` writes as three bytes each.
-enum Surrogates {
-  /// Whether the bytes are UTF-8 but for encoded surrogates.
-  static func areAllThatIsWrong(with raw: [UInt8]) -> Bool {
-    var clean: [UInt8] = []
-    clean.reserveCapacity(raw.count)
-    var at = 0
-    while at < raw.count {
-      if at + 2 < raw.count, raw[at] == 0xED, raw[at + 1] >= 0xA0, raw[at + 1] < 0xC0, raw[at + 2] & 0xC0 == 0x80 {
-        clean.append(0x3F)
-        at += 3
-      } else {
-        clean.append(raw[at])
-        at += 1
-      }
-    }
-    return String(validating: clean, as: UTF8.self) != nil
   }
 }

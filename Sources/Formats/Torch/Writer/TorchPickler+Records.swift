@@ -101,7 +101,8 @@ extension TorchPickler {
     case .dict(let dict): return Dict(dict.entries)
     case .sequence(.tuple, let parts) where parts.count == 2:
       guard let plain = attributes(parts[0]), let slots = attributes(parts[1]) else { return nil }
-      return Dict(plain.entries + slots.entries.filter { plain[$0.key] == nil })
+      let taken = Set(plain.entries.map(\.key))
+      return Dict(plain.entries + slots.entries.filter { !taken.contains($0.key) })
     default: return nil
     }
   }
