@@ -73,6 +73,8 @@ static inline herr_t ckpt_start(void) {
   // A file that could not be closed (disk full) must not turn into a complaint of the exit handler.
   H5dont_atexit();
   if (H5open() < 0) return -1;
+  // Small blocks that were given up are kept for the next object, as the files that a process opens are alike.
+  if (H5set_free_list_limits(-1, -1, -1, -1, -1, -1) < 0) return -1;
   // A hostile file names a filter; HDF5 would look for a shared library of that name on disk.
   return H5PLset_loading_state(0);
 }

@@ -12,44 +12,74 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     public var byteCount: Int { self == .xxh3 ? 16 : 32 }
   }
 
-  public let algorithm: Algorithm
-  /// The digest as big-endian words, the last two of them 0 for XXH3. Inline, since ten thousand tensors have one each.
-  private let words: (UInt64, UInt64, UInt64, UInt64)
+  /// The first two words of the digest, each the number that sixteen of its digits say. Inline and no more than this,
+  /// since ten thousand tensors have an XXH3 each.
+  private let first: UInt64
+  private let second: UInt64
+  /// The other half of a SHA-256.
+  private let tail: Tail?
+
+  private final class Tail: Sendable {
+    let words: (UInt64, UInt64)
+    init(_ words: (UInt64, UInt64)) { self.words = words }
+  }
+
+  public var algorithm: Algorithm { tail == nil ? .xxh3 : .sha256 }
 
   /// From `algorithm.byteCount` bytes in the order in which a digest is written; missing ones are 0.
   public init(_ algorithm: Algorithm, bytes: some Swift.Sequence<UInt8>) {
-    self.algorithm = algorithm
     var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     withUnsafeMutableBytes(of: &words) { buffer in
       for (index, byte) in bytes.prefix(algorithm.byteCount).enumerated() { buffer[index] = byte }
     }
-    self.words = words
+    self.init(
+      algorithm, words: (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian))
   }
 
   /// From the numbers that its hexadecimal digits say, sixteen digits each.
-  init(_ algorithm: Algorithm, bigEndianWords words: (UInt64, UInt64, UInt64, UInt64)) {
-    self.algorithm = algorithm
-    self.words = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+  init(_ algorithm: Algorithm, words: (UInt64, UInt64, UInt64, UInt64)) {
+    (first, second) = (words.0, words.1)
+    tail = algorithm == .sha256 ? Tail((words.2, words.3)) : nil
   }
 
   init(_ hash: ck_hash128) {
-    algorithm = .xxh3
-    words = (hash.high.bigEndian, hash.low.bigEndian, 0, 0)
+    (first, second, tail) = (hash.high, hash.low, nil)
   }
+
+  /// The first half of an XXH3, for look-ups.
+  public var prefix: UInt64 { first }
 
   /// The bytes in the order in which the digest is written as text.
   public var bytes: [UInt8] {
-    withUnsafeBytes(of: words) { Array($0.prefix(algorithm.byteCount)) }
+    var bytes: [UInt8] = []
+    forEachWord { word in withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
+    return bytes
   }
 
-  /// The same bytes, without an array for them.
-  func withBytes(_ body: (UnsafeRawBufferPointer.SubSequence) -> Void) {
-    withUnsafeBytes(of: words) { body($0.prefix(algorithm.byteCount)) }
+  /// The digits as ASCII, eight of them in each word, the first one in its highest byte.
+  func forEachEightDigits(_ body: (UInt64) -> Void) {
+    forEachWord { word in
+      body(HexWord.digits(of: UInt32(word >> 32)))
+      body(HexWord.digits(of: UInt32(truncatingIfNeeded: word)))
+    }
   }
 
-  public static func == (a: Digest, b: Digest) -> Bool { a.algorithm == b.algorithm && a.words == b.words }
+  private func forEachWord(_ body: (UInt64) -> Void) {
+    body(first)
+    body(second)
+    if let tail {
+      body(tail.words.0)
+      body(tail.words.1)
+    }
+  }
 
-  public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+  public static func == (a: Digest, b: Digest) -> Bool {
+    guard a.first == b.first, a.second == b.second else { return false }
+    guard let x = a.tail, let y = b.tail else { return a.tail == nil && b.tail == nil }
+    return x.words == y.words
+  }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(first) }
 
   /// From `xxh3-128:<32 hex>` or `sha256:<64 hex>`; nil for anything else.
   public init?(text: String) {
@@ -62,15 +92,10 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
 
   /// The digits without the algorithm.
   public var hex: String {
-    String(unsafeUninitializedCapacity: algorithm.byteCount * 2) { buffer in
-      withUnsafeBytes(of: words) { bytes in
-        for index in 0..<algorithm.byteCount {
-          buffer[index * 2] = hexDigit(bytes[index] >> 4)
-          buffer[index * 2 + 1] = hexDigit(bytes[index] & 15)
-        }
-      }
-      return algorithm.byteCount * 2
-    }
+    var digits: [UInt8] = []
+    digits.reserveCapacity(algorithm.byteCount * 2)
+    forEachEightDigits { word in withUnsafeBytes(of: word.bigEndian) { digits.append(contentsOf: $0) } }
+    return String(decoding: digits, as: UTF8.self)
   }
 
   /// `xxh3-128:<32 hex>` or `sha256:<64 hex>`.
@@ -100,5 +125,3 @@ extension [UInt8] {
     }
   }
 }
-
-private func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }

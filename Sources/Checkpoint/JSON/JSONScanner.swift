@@ -67,6 +67,28 @@ public struct JSONScanner {
     return name
   }
 
+  /// The next member's name, a path, as what comes after its last `/`. What comes before goes to `parent`, which is left
+  /// alone where it is that already: neighbours have it in common, and one text for all of them is enough.
+  public mutating func nextPath(first: inout Bool, parent: inout String) throws(CheckpointError) -> String? {
+    guard try next(closing: 0x7D, first: &first) else { return nil }
+    let start = position + 1
+    let hasEscapes = try skipString()
+    let end = position - 1
+    guard take(0x3A) else { throw failure(":") }
+    if hasEscapes {
+      let (head, tail) = try unescaped(bytes[start..<end]).splitAtLastSlash
+      parent = head
+      return tail
+    }
+    guard let slash = bytes[start..<end].lastIndex(of: 0x2F), slash > start else {
+      parent = ""
+      return try plain(start, end)
+    }
+    let isSame = parent.withUTF8 { $0.elementsEqual(UnsafeBufferPointer(rebasing: bytes[start..<slash])) }
+    if !isSame { parent = try plain(start, slash) }
+    return try plain(slash + 1, end)
+  }
+
   /// The next member's name where it is one of `names` (its index), any other name as -1, or nil at the end.
   public mutating func nextKey(of names: [StaticString], first: inout Bool) throws(CheckpointError) -> Int? {
     guard try next(closing: 0x7D, first: &first) else { return nil }
@@ -152,13 +174,17 @@ public struct JSONScanner {
     skipSpace()
     let start = position
     let hasEscapes = try skipString()
-    let inner = bytes[(start + 1)..<(position - 1)]
-    guard !hasEscapes else { return try unescaped(inner) }
+    if hasEscapes { return try unescaped(bytes[(start + 1)..<(position - 1)]) }
+    return try plain(start + 1, position - 1)
+  }
+
+  /// Text without escapes.
+  private func plain(_ start: Int, _ end: Int) throws(CheckpointError) -> String {
     // Nearly all names are ASCII, for which this is a copy; only others need the slower check.
-    if isASCII(start + 1, position - 1) {
-      return String(decoding: UnsafeBufferPointer(rebasing: inner), as: UTF8.self)
+    if isASCII(start, end) {
+      return String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<end]), as: UTF8.self)
     }
-    guard let text = String(validating: inner, as: UTF8.self) else { throw failure("UTF-8") }
+    guard let text = String(validating: bytes[start..<end], as: UTF8.self) else { throw failure("UTF-8") }
     return text
   }
 
@@ -183,21 +209,17 @@ public struct JSONScanner {
       words.2 = try hexWord(start + 32)
       words.3 = try hexWord(start + 48)
     }
-    return Digest(algorithm, bigEndianWords: words)
+    return Digest(algorithm, words: words)
   }
 
   /// The number that sixteen lower-case hexadecimal digits say.
   private func hexWord(_ start: Int) throws(CheckpointError) -> UInt64 {
-    var word: UInt64 = 0
-    for index in start..<(start + 16) {
-      let byte = bytes[index]
-      switch byte {
-      case 0x30...0x39: word = word << 4 | UInt64(byte - 0x30)
-      case 0x61...0x66: word = word << 4 | UInt64(byte - 0x61 + 10)
-      default: throw failure("lower-case hexadecimal digits")
-      }
-    }
-    return word
+    let raw = UnsafeRawBufferPointer(bytes)
+    guard
+      let high = HexWord.value(of: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: start, as: UInt64.self))),
+      let low = HexWord.value(of: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self)))
+    else { throw failure("lower-case hexadecimal digits") }
+    return UInt64(high) << 32 | UInt64(low)
   }
 
   /// Passes over a string and says whether it has escapes.
@@ -298,5 +320,13 @@ public struct JSONScanner {
   public mutating func end() throws(CheckpointError) {
     skipSpace()
     guard position == bytes.count else { throw failure("the end") }
+  }
+}
+
+extension String {
+  /// A path's parent, and its last component; one without a `/` behind its first byte has no parent.
+  public var splitAtLastSlash: (parent: String, name: String) {
+    guard let slash = utf8.lastIndex(of: 0x2F), slash > startIndex else { return ("", self) }
+    return (String(self[..<slash]), String(self[utf8.index(after: slash)...]))
   }
 }

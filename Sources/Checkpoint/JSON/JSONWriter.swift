@@ -53,10 +53,19 @@ public struct JSONWriter: Sendable {
   }
 
   public mutating func string(_ text: String) {
+    var copy = text
+    copy.withUTF8 { string($0) }
+  }
+
+  /// A text given by its UTF-8 bytes.
+  public mutating func string(utf8 text: ArraySlice<UInt8>) {
+    text.withUnsafeBufferPointer { string($0) }
+  }
+
+  private mutating func string(_ text: UnsafeBufferPointer<UInt8>) {
     comma()
     bytes.append(0x22)
-    var copy = text
-    copy.withUTF8 { appendEscaped($0) }
+    appendEscaped(text)
     bytes.append(0x22)
     needsComma = true
   }
@@ -67,11 +76,8 @@ public struct JSONWriter: Sendable {
     bytes.append(0x22)
     bytes.append(contentsOf: digest.algorithm.rawValue.utf8)
     bytes.append(0x3A)
-    digest.withBytes { digits in
-      for byte in digits {
-        bytes.append(hexDigit(byte >> 4))
-        bytes.append(hexDigit(byte & 15))
-      }
+    digest.forEachEightDigits { digits in
+      withUnsafeBytes(of: digits.bigEndian) { bytes.append(contentsOf: $0) }
     }
     bytes.append(0x22)
     needsComma = true

@@ -90,7 +90,8 @@ struct NameResolver {
   init(root: Value, sections: [Section]) {
     var optimizers: [Optimizer] = []
     var models: [NamedShapes] = []
-    for section in sections {
+    // Without an optimizer nobody asks for the models' names.
+    for section in sections where sections.contains(where: { $0.kind == .optimizer }) {
       guard let value = root[section.path] else { continue }
       if section.kind == .optimizer, let state = OptimizerState(value) {
         optimizers.append(Optimizer(path: section.path, state: state))

@@ -87,11 +87,12 @@ extension StateDict {
   static func mismatch(_ dict: Dict) -> String? {
     var tensors = 0
     var octets = 0
-    for entry in dict.entries {
-      guard case .string(let name) = entry.key else { return "a key is no string" }
-      if isTensor(entry.value) {
+    // By index: a copy of each entry would count references for all that it holds.
+    for index in dict.entries.indices {
+      guard case .string(let name) = dict.entries[index].key else { return "a key is no string" }
+      if isTensor(dict.entries[index].value) {
         tensors += 1
-        if case .tensor(let tensor) = entry.value, tensor.dtype == .uint8, tensor.shape.count == 1 { octets += 1 }
+        if dict.entries[index].value.isRowOfBytes { octets += 1 }
       } else if !isExtraState(name) {
         return "'\(name)' is no tensor"
       }
@@ -152,6 +153,12 @@ extension StateDict {
     let bytes = name.utf8
     guard let dot = bytes.lastIndex(of: 0x2E) else { return bytes[...] }
     return bytes[bytes.index(after: dot)...]
+  }
+}
+
+extension Value {
+  fileprivate var isRowOfBytes: Bool {
+    if case .tensor(let tensor) = self { tensor.dtype == .uint8 && tensor.shape.count == 1 } else { false }
   }
 }
 

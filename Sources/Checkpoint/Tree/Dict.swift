@@ -42,7 +42,10 @@ public struct Dict: Sendable {
   /// The value under a string key, found by walking the entries: build an index where many are looked up.
   public subscript(name: String) -> Value? { self[.string(name)] }
 
-  public subscript(key: Key) -> Value? { entries.first { $0.key == key }?.value }
+  public subscript(key: Key) -> Value? {
+    // By index: a copy of each entry would count references for all that it holds.
+    entries.indices.first { entries[$0].key == key }.map { entries[$0].value }
+  }
 }
 
 /// A dictionary's key. Two keys are equal when Python would call them so and they have one type; strings are compared

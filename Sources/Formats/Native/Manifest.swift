@@ -6,18 +6,27 @@ import Checkpoint
 /// tensor's, so a reader knows in a millisecond whether it still holds.
 struct Manifest: Sendable {
   struct Entry: Sendable {
-    /// Path of the dataset in the file, without the leading slash.
-    var path: String
-    var dtype: DType
+    /// Path of the group that the dataset lies in, without the leading slash; empty for the root. One text for all of
+    /// the group's entries, where neighbours have it in common.
+    var group: String
+    /// The dataset's link in that group.
+    var link: String
     var shape: [Int]
     /// Where the bytes lie in the file; empty at 0 for a tensor without elements.
     var range: Range<Int>
-    var kind: Tensor.Kind = .tensor
-    var requiresGrad = false
     /// The path that was written, where this one is another link to the same dataset.
     var aliasOf: String?
     var xxh3: Digest?
     var sha256: Digest?
+    var dtype: DType
+    var kind: Tensor.Kind = .tensor
+    var requiresGrad = false
+
+    /// Path of the dataset in the file, without the leading slash.
+    var path: String {
+      get { group.isEmpty ? link : "\(group)/\(link)" }
+      set { (group, link) = newValue.splitAtLastSlash }
+    }
   }
 
   var fileSize = 0
@@ -36,6 +45,13 @@ struct Manifest: Sendable {
   private static let entryMembers: [StaticString] = [
     "dtype", "shape", "offsets", "xxh3", "sha256", "requires_grad", "kind", "alias_of",
   ]
+}
+
+extension Manifest.Entry {
+  init(path: String, dtype: DType, shape: [Int], range: Range<Int>) {
+    let (group, link) = path.splitAtLastSlash
+    self.init(group: group, link: link, shape: shape, range: range, dtype: dtype)
+  }
 }
 
 // MARK: - Writing
@@ -110,8 +126,8 @@ extension Manifest {
   /// - Throws: `damaged` when the bytes are no manifest of this version or do not have the digest they claim.
   init(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
     try Self.checkOwnDigest(bytes)
-    // An entry takes some 150 bytes or more; growing the array would copy all of them several times.
-    entries.reserveCapacity(bytes.count / 150)
+    // An entry takes 100 bytes or more; growing the array would copy all of them, and memory not used is not touched.
+    entries.reserveCapacity(bytes.count / 100)
     var scanner = JSONScanner(bytes)
     var first = true
     try scanner.beginObject()
@@ -151,19 +167,20 @@ extension Manifest {
   private mutating func readTensors(_ scanner: inout JSONScanner) throws(CheckpointError) {
     var first = true
     var types = DTypeCache()
+    var group = ""
     try scanner.beginObject()
-    while let path = try scanner.nextKey(first: &first) {
-      entries.append(try Self.entry(path, &scanner, &types))
+    while let link = try scanner.nextPath(first: &first, parent: &group) {
+      entries.append(try Self.entry(group, link, &scanner, &types))
     }
   }
 
   private static func entry(
-    _ path: String, _ scanner: inout JSONScanner, _ types: inout DTypeCache
+    _ group: String, _ link: String, _ scanner: inout JSONScanner, _ types: inout DTypeCache
   ) throws(CheckpointError) -> Entry {
     var dtype: DType?
     var shape: [Int] = []
     var range: Range<Int>?
-    var entry = Entry(path: path, dtype: .uint8, shape: [], range: 0..<0)
+    var entry = Entry(group: group, link: link, shape: [], range: 0..<0, dtype: .uint8)
     var first = true
     try scanner.beginObject()
     while let key = try scanner.nextKey(of: Self.entryMembers, first: &first) {
@@ -180,7 +197,7 @@ extension Manifest {
       }
     }
     guard let dtype, let range, dtype.byteCount(of: shape) == range.count, shape.count <= Vocabulary.maximumRank else {
-      throw CheckpointError(.damaged, "dtype, shape and offsets do not agree", place: "manifest: \(path)")
+      throw CheckpointError(.damaged, "dtype, shape and offsets do not agree", place: "manifest: \(entry.path)")
     }
     entry.dtype = dtype
     entry.shape = shape

@@ -12,15 +12,16 @@ struct ManifestIndex: Sendable {
     entries = manifest.entries
     hasAliases = entries.contains { $0.aliasOf != nil }
     var sorting = Groups()
-    // Digests of the paths: cheaper to compare than the paths, and a clash only costs the index.
-    var seen: Set<Digest> = []
+    // Digests of the names: cheaper to keep than the names, and a clash (of 64 bits) only costs the index.
+    var seen: Set<UInt64> = []
     seen.reserveCapacity(entries.count)
     for index in entries.indices {
-      var path = entries[index].path
-      guard seen.insert(path.withUTF8({ XXH3.hash(UnsafeRawBufferPointer($0)) })).inserted else {
-        throw CheckpointError(.damaged, "\(path) is listed twice")
+      var link = entries[index].link
+      let group = sorting.append(index, to: entries[index].group)
+      let digest = link.withUTF8 { XXH3.hash(UnsafeRawBufferPointer($0)).prefix }
+      guard seen.insert(digest &+ UInt64(group)).inserted else {
+        throw CheckpointError(.damaged, "\(entries[index].path) is listed twice")
       }
-      sorting.append(index, to: path.groupPath)
     }
     (groups, members) = (sorting.numbers, sorting.members)
   }
@@ -29,18 +30,19 @@ struct ManifestIndex: Sendable {
   private struct Groups {
     var numbers: [Key: Int] = [:]
     var members: [[Int]] = []
-    private var names: [Substring.UTF8View] = []
+    private var names: [String] = []
     private var recent: [Int] = []
 
-    mutating func append(_ index: Int, to group: Substring.UTF8View) {
-      members[number(of: group)].append(index)
+    /// Gives the group's number.
+    mutating func append(_ index: Int, to group: String) -> Int {
+      let number = number(of: group)
+      members[number].append(index)
+      return number
     }
 
-    private mutating func number(of group: Substring.UTF8View) -> Int {
-      if let known = recent.first(where: { names[$0].count == group.count && names[$0].elementsEqual(group) }) {
-        return known
-      }
-      let key = Key.string(String(Substring(group)))
+    private mutating func number(of group: String) -> Int {
+      if let known = recent.first(where: { names[$0].hasSameBytes(as: group) }) { return known }
+      let key = Key.string(group)
       let number = numbers[key] ?? members.count
       if number == members.count {
         numbers[key] = number
@@ -55,17 +57,4 @@ struct ManifestIndex: Sendable {
 
   /// The tensors of a group, in the order of the tree.
   func children(of group: String) -> [Int] { groups[.string(group)].map { members[$0] } ?? [] }
-}
-
-extension String {
-  /// Of an object's path: that of the group that it lies in.
-  fileprivate var groupPath: Substring.UTF8View { utf8[..<(lastSlash ?? startIndex)] }
-
-  /// Of an object's path: the link in that group.
-  var linkName: String {
-    guard let lastSlash else { return self }
-    return String(self[utf8.index(after: lastSlash)...])
-  }
-
-  private var lastSlash: String.Index? { utf8.lastIndex(of: 0x2F) }
 }

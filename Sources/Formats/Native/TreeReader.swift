@@ -242,7 +242,7 @@ struct TreeReader {
     var listed: [ChildLink] = []
     if let manifest {
       let owned = path.isEmpty ? 1 : 0
-      listed = manifest.children(of: path).map { ChildLink(name: manifest.entries[$0].path.linkName, index: $0) }
+      listed = manifest.children(of: path).map { ChildLink(name: manifest.entries[$0].link, index: $0) }
       let total = try hdf5 { () throws(HDF5Error) in try group.linkCount }
       // A manifest that holds knows all tensors: a group that has no other children need not be walked.
       if listed.count == total - owned { return listed }
@@ -292,23 +292,22 @@ struct TreeReader {
   /// A tensor that the manifest lists.
   mutating func indexed(_ index: Int) throws(CheckpointError) -> Tensor {
     guard let manifest else { throw CheckpointError(.damaged, "no such tensor") }
-    let path = manifest.entries[index].path
-    if let target = manifest.entries[index].aliasOf { return try aliased(index, path, target) }
-    var tensor = try Tensor(
+    if let target = manifest.entries[index].aliasOf { return try aliased(index, target) }
+    let tensor = try Tensor(
       dtype: manifest.entries[index].dtype, shape: manifest.entries[index].shape,
       source: try MappedRange(file, range: manifest.entries[index].range), kind: manifest.entries[index].kind,
-      requiresGrad: manifest.entries[index].requiresGrad)
-    tensor.recordedDigest = manifest.entries[index].xxh3
-    if manifest.hasAliases { tensors[.string(path)] = (tensor, -1) }
+      requiresGrad: manifest.entries[index].requiresGrad, recordedDigest: manifest.entries[index].xxh3)
+    if manifest.hasAliases { tensors[.string(manifest.entries[index].path)] = (tensor, -1) }
     return tensor
   }
 
   /// A tensor that the manifest lists as another name of one before it.
-  private func aliased(_ index: Int, _ path: String, _ target: String) throws(CheckpointError) -> Tensor {
-    guard let entry = manifest?.entries[index], var tensor = tensors[.string(target)]?.tensor,
+  private func aliased(_ index: Int, _ target: String) throws(CheckpointError) -> Tensor {
+    guard let entry = manifest?.entries[index] else { throw CheckpointError(.damaged, "no such tensor") }
+    guard var tensor = tensors[.string(target)]?.tensor,
       tensor.dtype == entry.dtype, tensor.shape == entry.shape
     else {
-      throw CheckpointError(.damaged, "it is an alias of \(target), which is no tensor before it", place: path)
+      throw CheckpointError(.damaged, "it is an alias of \(target), which is no tensor before it", place: entry.path)
     }
     (tensor.kind, tensor.requiresGrad) = (entry.kind, entry.requiresGrad)
     return tensor

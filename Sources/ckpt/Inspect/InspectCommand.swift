@@ -85,8 +85,10 @@ struct InspectCommand: ParsableCommand {
 
   private func statistics(_ listing: Listing, _ rows: [Int]) throws(CheckpointError) -> [Int: Statistics?] {
     let all = try parallelMap(count: rows.count) { (index) throws(CheckpointError) -> Statistics? in
-      let row = listing.tensors[rows[index]]
-      do throws(CheckpointError) { return try Statistics(row.tensor) } catch { throw error.at(row.path) }
+      let row = rows[index]
+      do throws(CheckpointError) { return try Statistics(listing.tensors[row].tensor) } catch {
+        throw error.at(listing.path(row))
+      }
     }
     return Dictionary(zip(rows, all), uniquingKeysWith: { first, _ in first })
   }

@@ -121,7 +121,7 @@ struct InspectJSON {
   private mutating func write(_ listing: Listing, _ index: Int) {
     json.beginObject()
     json.key(plain: "path")
-    json.string(listing.tensors[index].path)
+    json.string(utf8: listing.pathUTF8(index))
     json.key(plain: "section")
     if let section = listing.tensors[index].section {
       json.string(listing.sections[section].text)
@@ -143,7 +143,7 @@ struct InspectJSON {
     json.key(plain: "digest")
     if let digest = listing.tensors[index].tensor.recordedDigest { json.digest(digest) } else { json.null() }
     json.key(plain: "alias_of")
-    json.string(listing.tensors[index].aliasOf.map { listing.tensors[$0].path })
+    if let owner = listing.tensors[index].aliasOf { json.string(utf8: listing.pathUTF8(owner)) } else { json.null() }
     if hasStatistics { write(statistics[index] ?? nil) }
     json.endObject()
   }

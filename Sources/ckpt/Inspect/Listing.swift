@@ -4,8 +4,8 @@ import Checkpoint
 struct Listing: Sendable {
   /// A tensor and where it lies.
   struct TensorRow: Sendable {
-    /// The path in the tree, keys joined with `.`.
-    var path: String
+    /// Where in `pathBytes` the path in the tree is, keys joined with `.`.
+    var pathRange: Range<Int>
     /// The name in its section; a parameter's name in an optimizer.
     var name: String
     /// Index into `sections`.
@@ -45,6 +45,8 @@ struct Listing: Sendable {
 
   var sections: [SectionRow] = []
   var tensors: [TensorRow] = []
+  /// The paths of `tensors`, one after the other: ten thousand texts of their own would be as many allocations.
+  private(set) var pathBytes: [UInt8] = []
   var values: [ValueRow] = []
   var warnings: [String] = []
 
@@ -57,6 +59,16 @@ struct Listing: Sendable {
     walk.visit(root)
     self = walk.finished
   }
+
+  fileprivate mutating func addPath(_ path: [UInt8]) -> Range<Int> {
+    let start = pathBytes.count
+    pathBytes.append(contentsOf: path)
+    return start..<pathBytes.count
+  }
+
+  /// The path of a tensor's row: as text, and as that text's bytes.
+  func path(_ row: Int) -> String { String(decoding: pathUTF8(row), as: UTF8.self) }
+  func pathUTF8(_ row: Int) -> ArraySlice<UInt8> { pathBytes[tensors[row].pathRange] }
 
   private mutating func addOptimizers(_ root: Value, _ found: [Section]) throws(CheckpointError) {
     guard found.contains(where: { $0.kind == .optimizer }) else { return }
@@ -214,8 +226,8 @@ private struct ListingWalk {
   }
 
   private mutating func add(_ tensor: Tensor, name: String?, slot: String?) {
-    let text = String(decoding: path, as: UTF8.self)
     let row = finished.tensors.count
+    let range = finished.addPath(path)
     var alias: Int?
     let identity = ObjectIdentifier(tensor.source)
     if let owner = owners[identity] {
@@ -224,7 +236,9 @@ private struct ListingWalk {
       owners[identity] = row
     }
     finished.tensors.append(
-      Listing.TensorRow(path: text, name: name ?? text, section: section, slot: slot, tensor: tensor, aliasOf: alias))
+      Listing.TensorRow(
+        pathRange: range, name: name ?? String(decoding: path, as: UTF8.self), section: section, slot: slot,
+        tensor: tensor, aliasOf: alias))
     guard let section else { return }
     finished.sections[section].tensors += 1
     if alias == nil {
@@ -251,10 +265,10 @@ extension Listing {
   /// Rows of the tensors that a pattern fits, by path or by name (all, where there is no pattern), in the order asked.
   func rows(matching globs: [Glob], order: Order) -> [Int] {
     var rows = Array(tensors.indices)
-    if !globs.isEmpty { rows = rows.filter { globs.matches(tensors[$0].path) || globs.matches(tensors[$0].name) } }
+    if !globs.isEmpty { rows = rows.filter { globs.matches(path($0)) || globs.matches(tensors[$0].name) } }
     switch order {
     case .file: return rows
-    case .name: return rows.sorted { tensors[$0].path.utf8.lexicographicallyPrecedes(tensors[$1].path.utf8) }
+    case .name: return rows.sorted { pathUTF8($0).lexicographicallyPrecedes(pathUTF8($1)) }
     case .size: return rows.sorted { (tensors[$0].tensor.byteCount, $1) > (tensors[$1].tensor.byteCount, $0) }
     }
   }

@@ -23,7 +23,7 @@ struct TensorTableView {
   mutating func add(_ index: Int) {
     let row = listing.tensors[index]
     var cells = [
-      label(row.path), row.tensor.dtype.rawValue, shape(row.tensor.shape), size(row.tensor.byteCount),
+      label(listing.path(index)), row.tensor.dtype.rawValue, shape(row.tensor.shape), size(row.tensor.byteCount),
     ]
     if let statistics { cells += Self.cells(statistics[index] ?? nil) }
     cells.append(note(row))
@@ -32,7 +32,7 @@ struct TensorTableView {
 
   /// What the path does not say: the parameter's name, or the tensor that this one is tied to.
   private func note(_ row: Listing.TensorRow) -> String {
-    if let owner = row.aliasOf { return printable("= \(listing.tensors[owner].path)") }
+    if let owner = row.aliasOf { return printable("= \(listing.path(owner))") }
     return row.slot == nil ? "" : printable(row.name)
   }
 

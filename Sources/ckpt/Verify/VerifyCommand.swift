@@ -67,15 +67,16 @@ struct VerifyCommand: ParsableCommand {
     var options = Format.ReadOptions()
     options.verifies = false
     let listing = try Listing(try format.read(path, options).checkpoint.root)
-    let rows = listing.tensors.filter { $0.aliasOf == nil }
+    let rows = listing.tensors.indices.filter { listing.tensors[$0].aliasOf == nil }
     let found = try parallelMap(count: rows.count) { (index) throws(CheckpointError) -> String in
-      guard try !rows[index].tensor.allFinite() else { return "" }
-      guard let statistics = try Statistics(rows[index].tensor) else { return "has NaN or infinite numbers" }
+      let tensor = listing.tensors[rows[index]].tensor
+      guard try !tensor.allFinite() else { return "" }
+      guard let statistics = try Statistics(tensor) else { return "has NaN or infinite numbers" }
       return "has \(grouped(statistics.nan)) NaN and \(grouped(statistics.inf)) infinite of "
-        + "\(grouped(rows[index].tensor.count)) numbers"
+        + "\(grouped(tensor.count)) numbers"
     }
     for (row, what) in zip(rows, found) where !what.isEmpty {
-      report.problems.append(VerifyReport.Problem(row.path, what))
+      report.problems.append(VerifyReport.Problem(listing.path(row), what))
     }
     for row in listing.values {
       if case .double(let number) = row.value, !number.isFinite {
