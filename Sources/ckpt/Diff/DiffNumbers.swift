@@ -54,7 +54,9 @@ struct DiffNumbers {
       let listing = try? Listing(view.a.root)
     else { return [:] }
     var names: [Key: String] = [:]
-    for row in listing.tensors where row.slot != nil { names[.string(row.path)] = row.name }
+    for (index, row) in listing.tensors.enumerated() where row.slot != nil {
+      names[.string(listing.path(index))] = row.name
+    }
     return names
   }
 
