@@ -53,8 +53,7 @@ public struct JSONWriter: Sendable {
   }
 
   public mutating func string(_ text: String) {
-    var copy = text
-    copy.withUTF8 { string($0) }
+    text.withBytes { string($0) }
   }
 
   /// A text given by its UTF-8 bytes.

@@ -136,14 +136,22 @@ public enum Key: Sendable, Hashable {
 extension String {
   /// Equality of the UTF-8 bytes. Swift's `==` calls a letter and its decomposed form equal; file formats must not.
   public func hasSameBytes(as other: String) -> Bool {
-    var (a, b) = (self, other)
-    return a.withUTF8 { a in
-      b.withUTF8 { b in
+    // Most texts that differ differ in length already.
+    guard utf8.count == other.utf8.count else { return false }
+    return withBytes { a in
+      other.withBytes { b in
         // An empty text may have no memory.
         guard a.count == b.count, let x = a.baseAddress, let y = b.baseAddress else { return a.count == b.count }
         return memcmp(x, y, a.count) == 0
       }
     }
+  }
+
+  /// Gives the UTF-8 bytes as they lie in memory. `withUTF8` asks for a copy, whose references are counted.
+  public func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    if let result = utf8.withContiguousStorageIfAvailable(body) { return result }
+    var copy = self
+    return copy.withUTF8(body)
   }
 }
 

@@ -24,7 +24,7 @@ struct Manifest: Sendable {
 
     /// Path of the dataset in the file, without the leading slash.
     var path: String {
-      get { group.isEmpty ? link : "\(group)/\(link)" }
+      get { Self.path(group, link) }
       set { (group, link) = newValue.splitAtLastSlash }
     }
   }
@@ -48,6 +48,10 @@ struct Manifest: Sendable {
 }
 
 extension Manifest.Entry {
+  fileprivate static func path(_ group: String, _ link: String) -> String {
+    group.isEmpty ? link : "\(group)/\(link)"
+  }
+
   init(path: String, dtype: DType, shape: [Int], range: Range<Int>) {
     let (group, link) = path.splitAtLastSlash
     self.init(group: group, link: link, shape: shape, range: range, dtype: dtype)
@@ -180,7 +184,8 @@ extension Manifest {
     var dtype: DType?
     var shape: [Int] = []
     var range: Range<Int>?
-    var entry = Entry(group: group, link: link, shape: [], range: 0..<0, dtype: .uint8)
+    var (aliasOf, xxh3, sha256): (String?, Digest?, Digest?)
+    var (kind, requiresGrad) = (Tensor.Kind.tensor, false)
     var first = true
     try scanner.beginObject()
     while let key = try scanner.nextKey(of: Self.entryMembers, first: &first) {
@@ -188,21 +193,21 @@ extension Manifest {
       case 0: dtype = try types.dtype(&scanner)
       case 1: shape = try integers(&scanner)
       case 2: range = try offsets(&scanner)
-      case 3: entry.xxh3 = try scanner.digest(.xxh3)
-      case 4: entry.sha256 = try scanner.digest(.sha256)
-      case 5: entry.requiresGrad = try scanner.bool()
-      case 6: entry.kind = try Tensor.Kind(text: try scanner.string())
-      case 7: entry.aliasOf = try scanner.string()
+      case 3: xxh3 = try scanner.digest(.xxh3)
+      case 4: sha256 = try scanner.digest(.sha256)
+      case 5: requiresGrad = try scanner.bool()
+      case 6: kind = try Tensor.Kind(text: try scanner.string())
+      case 7: aliasOf = try scanner.string()
       default: try scanner.skipValue()
       }
     }
     guard let dtype, let range, dtype.byteCount(of: shape) == range.count, shape.count <= Vocabulary.maximumRank else {
-      throw CheckpointError(.damaged, "dtype, shape and offsets do not agree", place: "manifest: \(entry.path)")
+      throw CheckpointError(
+        .damaged, "dtype, shape and offsets do not agree", place: "manifest: \(Entry.path(group, link))")
     }
-    entry.dtype = dtype
-    entry.shape = shape
-    entry.range = range
-    return entry
+    return Entry(
+      group: group, link: link, shape: shape, range: range, aliasOf: aliasOf, xxh3: xxh3, sha256: sha256, dtype: dtype,
+      kind: kind, requiresGrad: requiresGrad)
   }
 
   private static func offsets(_ scanner: inout JSONScanner) throws(CheckpointError) -> Range<Int> {

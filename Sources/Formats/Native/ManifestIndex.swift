@@ -16,9 +16,8 @@ struct ManifestIndex: Sendable {
     var seen: Set<UInt64> = []
     seen.reserveCapacity(entries.count)
     for index in entries.indices {
-      var link = entries[index].link
       let group = sorting.append(index, to: entries[index].group)
-      let digest = link.withUTF8 { XXH3.hash(UnsafeRawBufferPointer($0)).prefix }
+      let digest = entries[index].link.withBytes { XXH3.hash(UnsafeRawBufferPointer($0)).prefix }
       guard seen.insert(digest &+ UInt64(group)).inserted else {
         throw CheckpointError(.damaged, "\(entries[index].path) is listed twice")
       }

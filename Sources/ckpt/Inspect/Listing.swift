@@ -139,12 +139,12 @@ private struct ListingWalk {
   }
 
   private mutating func push(_ step: TreePath.Step) {
+    if case .key(.string(let name)) = step { push(name) } else { push(step.text) }
+  }
+
+  private mutating func push(_ name: String) {
     if !path.isEmpty { path.append(0x2E) }
-    if case .key(.string(let name)) = step {
-      path.append(contentsOf: name.utf8)
-    } else {
-      path.append(contentsOf: step.text.utf8)
-    }
+    path.append(contentsOf: name.utf8)
   }
 
   // MARK: - Sections
@@ -164,18 +164,18 @@ private struct ListingWalk {
     } else {
       finished.tensors.reserveCapacity(finished.tensors.count + dict.count)
       owners.reserveCapacity(owners.count + dict.count)
-      for entry in dict.entries { named(entry) }
+      for index in dict.entries.indices { named(dict, index) }
     }
     visit(dict.attributes)
   }
 
   /// An entry of a state dict: its key is its name.
-  private mutating func named(_ entry: Dict.Entry) {
-    guard case .key(.string(let name)) = TreePath.Step.key(entry.key), case .tensor(let tensor) = entry.value else {
-      return visit(entry.value, at: .key(entry.key))
+  private mutating func named(_ dict: Dict, _ index: Int) {
+    guard case .string(let name) = dict.entries[index].key, case .tensor(let tensor) = dict.entries[index].value else {
+      return visit(dict.entries[index].value, at: .key(dict.entries[index].key))
     }
     let length = path.count
-    push(.key(entry.key))
+    push(name)
     add(tensor, name: name, slot: nil)
     path.removeSubrange(length...)
   }
