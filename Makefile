@@ -77,7 +77,7 @@ golden: build
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(CKPT) $(DESTDIR)$(PREFIX)/bin/ckpt
+	install -s -m 755 $(CKPT) $(DESTDIR)$(PREFIX)/bin/ckpt
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	$(CKPT) --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ckpt
 	$(CKPT) --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ckpt

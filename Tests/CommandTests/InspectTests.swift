@@ -198,9 +198,17 @@ import Testing
     #expect(!text.contains(0x1B) && !text.contains(0x07))
   }
 
-  @Test func foreignHDF5IsShown() throws {
-    let file = Binary.fixture("hostile/hdf5_external_link.h5")
-    let result = Binary.run(["inspect", file], scratch)
-    #expect([0, 65].contains(result.code))
+  @Test func hostileHDF5IsRefusedWithItsPlace() {
+    let result = Binary.run(["inspect", Binary.fixture("hostile/hdf5_external_link.h5")], scratch)
+    #expect(result.code == 65)
+    #expect(result.error.contains("/model/evil: the link is an external link"), "\(result.error)")
+  }
+
+  @Test func everyTensorInItsRow() {
+    let lines = Binary.run(["inspect", Self.transformer, "--tensors", "--sort", "size"], scratch).output
+      .split(separator: "\n")
+    #expect(lines.count == 165)
+    #expect(lines[2].contains("[80, 20]"), "\(lines[2])")
+    #expect(lines.count { $0.contains(" transformer.wpe.weight") } == 3)
   }
 }

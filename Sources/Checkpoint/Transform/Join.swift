@@ -25,7 +25,9 @@ extension Transform {
     guard clashes.isEmpty else {
       let shown = clashes.prefix(5).joined(separator: ", ")
       let rest = clashes.count > 5 ? " and \(clashes.count - 5) more" : ""
-      throw CheckpointError(.usage, "the inputs have keys in common: \(shown)\(rest)")
+      throw CheckpointError(
+        .usage, "the inputs have keys in common: \(shown)\(rest)",
+        advice: "Convert each by itself first, with --key or --exclude, to what shall come from it.")
     }
     return .dict(joined)
   }
