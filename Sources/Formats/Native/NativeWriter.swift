@@ -18,6 +18,17 @@ struct NativeWriter {
   }
 
   func write() throws(CheckpointError) -> NativeFormat.Written {
+    do throws(CheckpointError) {
+      return try writeWhole()
+    } catch {
+      // The user knows the name that was asked for, and not that of the file which is to get it.
+      var copy = error
+      if copy.file == output.temporaryPath { copy.file = output.path }
+      throw copy
+    }
+  }
+
+  private func writeWhole() throws(CheckpointError) -> NativeFormat.Written {
     var builder = TreeBuilder(root)
     var manifest = Manifest()
     let place = try createStructure(&builder, &manifest)

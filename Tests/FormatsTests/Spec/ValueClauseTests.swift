@@ -77,6 +77,16 @@ import Testing
     try expect(.byteArray([9]), is: "bytearray", .uint8, .simple([1]), [9])
   }
 
+  /// VAL-3: bytes that are no text, lone surrogates or not, make no text that another format could hold.
+  @Test func textThatIsNoneIsRefused() throws {
+    for bytes: [UInt8] in [[0xFF], [0xED, 0xA0, 0x80, 0xC3], [0xED, 0xA0]] {
+      try craft(path) { root in
+        try root.put("v", .uint8, .simple([bytes.count]), bytes, ["encoding-type": .string("string")])
+      }
+      #expect(refusal(path).contains("UTF-8"), "\(bytes)")
+    }
+  }
+
   /// VAL-3, HDF-5: padding is no part of a text that another writer padded.
   @Test func paddingOfTextIsTakenOff() throws {
     try craft(path) { try $0.put("s", text(5), .scalar, [65, 66, 0, 0, 0], ["encoding-type": .string("string")]) }
@@ -195,7 +205,8 @@ import Testing
       #expect(String(decoding: node.bytes, as: UTF8.self) == "[" + String(repeating: "null,", count: 128) + json + "]")
     }
     for wrong in [
-      #"{"%int":1}"#, #"{"%nonsense":1}"#, #"{"%bytes":"0"}"#, #"{"a":1,"%int":"1"}"#, "NaN", "[1,]", "1 2",
+      #"{"%int":1}"#, #"{"%nonsense":1}"#, #"{"%bytes":"0"}"#, #"{"%surrogates":"ff"}"#, #"{"a":1,"%int":"1"}"#, "NaN",
+      "[1,]", "1 2",
     ] {
       try craft(path) { root in
         try root.put("v", .uint8, .simple([wrong.utf8.count]), Array(wrong.utf8), ["encoding-type": .string("json")])

@@ -48,6 +48,31 @@ import Testing
     #expect(folder.names == ["x.h5"])
   }
 
+  /// WRI-1: a name that another program takes while the new file is made is left to it.
+  @Test func aNameTakenMeanwhileIsRefused() throws {
+    let path = path
+    let racing = try tree { () throws(CheckpointError) in try NativeFormat.write(.string("first"), to: path) }
+    let error = #expect(throws: CheckpointError.self) { try NativeFormat.write(racing, to: path) }
+    #expect(error?.code == .cannotCreate)
+    guard case .string("first") = try NativeFormat.read(path).root else { return #expect(Bool(false)) }
+    #expect(folder.names == ["x.h5"])
+  }
+
+  /// WRI-1: a link is followed; one that leads nowhere is not replaced by a file.
+  @Test func aLinkToNothingIsRefused() throws {
+    for target in ["nowhere.h5", "x.h5"] {
+      #expect(symlink(target, path) == 0)
+      for replaces in [false, true] {
+        var options = replacing
+        options.replaces = replaces
+        let error = #expect(throws: CheckpointError.self) { try NativeFormat.write(.none, to: path, options: options) }
+        #expect(error?.code == .cannotCreate)
+      }
+      #expect(folder.names == ["x.h5"])
+      unlink(path)
+    }
+  }
+
   /// WRI-1: while the new file is made in the same folder, the name has the old one.
   @Test func theTargetIsWholeAtEveryMoment() throws {
     let content = dict(("n", .int(0)))

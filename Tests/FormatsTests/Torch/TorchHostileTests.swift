@@ -95,6 +95,77 @@ import Testing
     #expect(error?.message.contains("over and over") == true)
   }
 
+  /// Names, escaped strings and sizes are copied for each use, like any other text.
+  @Test(arguments: ["name", "class", "escaped", "size"])
+  func whateverIsRepeatedCounts(_ kind: String) throws {
+    let large = String(repeating: "A", count: 1 << 20)
+    let (first, use): (String, String) =
+      switch kind {
+      case "name": ("cmodule\n\(large)\nq\0", "h\0")
+      case "class": ("cmodule\n\(large)\nq\0", "h\0)\u{1}")
+      case "size": ("ctorch\nSize\nq\0(" + String(repeating: "K\u{1}", count: 1000) + "tq\u{2}", "h\0h\u{2}\u{85}R")
+      default:
+        (
+          "S'\(large)'\nq\0cnumpy\ndtype\n(S'u1'\ntRq\u{2}cnumpy.core.numeric\n_frombuffer\nq\u{3}",
+          "h\u{3}(h\0h\u{2}J\0\0\u{10}\0\u{85}S'C'\ntR"
+        )
+      }
+    // Each character is a byte; NEWOBJ stands for 1 after an empty tuple.
+    var pickle: [UInt8] = [0x80, 2] + bytes(first) + bytes("](")
+    let each = kind == "class" ? bytes("h\0)") + [0x81] : bytes(use)
+    for _ in 0..<20_000 { pickle += each }
+    pickle += bytes("e.")
+    let file = try ScratchFile("repeated.pt", TorchArchiveBuilder.archive(pickle: pickle))
+    let error = #expect(throws: CheckpointError.self) { try TorchZip.read(file.path) }
+    #expect(error?.message.contains("over and over") == true, "\(kind): \(String(describing: error))")
+  }
+
+  private func bytes(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } }
+
+  /// A dict's state is a pair of dicts; pairs of pairs, in a row or doubling, are a nest that no recursion may follow.
+  @Test(arguments: ["collections\nOrderedDict", "collections\ndefaultdict"])
+  func nestedStatesAreRefused(_ name: String) throws {
+    for step in ["N\u{86}", "2\u{86}"] {
+      var pickle: [UInt8] = [0x80, 2] + bytes("c\(name)\n)RNN\u{86}")
+      for _ in 0..<200_000 { pickle += bytes(step) }
+      pickle += bytes("b.")
+      let file = try ScratchFile("state.pt", TorchArchiveBuilder.archive(pickle: pickle))
+      let error = #expect(throws: CheckpointError.self) { try TorchZip.read(file.path) }
+      #expect(error?.code == .damaged)
+    }
+  }
+
+  @Test func tensorsRebuiltFromRebuiltOnesAreRefused() throws {
+    var pickle: [UInt8] = [0x80, 2] + bytes("ctorch._tensor\n_rebuild_from_type_v2\nq\0ctorch\nTensor\nq\u{1})q\u{2}")
+    for _ in 0..<100_000 { pickle += bytes("(h\0h\u{1}h\u{2}Ntq\u{2}0") }
+    pickle += bytes("h\0h\u{2}R.")
+    let file = try ScratchFile("rebuilt.pt", TorchArchiveBuilder.archive(pickle: pickle))
+    let error = #expect(throws: CheckpointError.self) { try TorchZip.read(file.path) }
+    #expect(error?.message.contains("rebuilt") == true)
+  }
+
+  /// torch saves what uint8 and, say, uint16 tensors share as a `ByteStorage` here and an `UntypedStorage` there.
+  @Test func aStorageMayBeTypedAndUntyped() throws {
+    func storage(_ name: String, _ count: Int) -> String {
+      "((S'storage'\nc\(name)\nS'0'\nS'cpu'\nI\(count)\ntQI0\n"
+    }
+    let hooks = "ccollections\nOrderedDict\n)R"
+    let pickle =
+      "](ctorch._utils\n_rebuild_tensor_v2\n" + storage("torch\nByteStorage", 4) + "(I4\nt(I1\ntI00\n\(hooks)tR"
+      + "ctorch._utils\n_rebuild_tensor_v3\n" + storage("torch.storage\nUntypedStorage", 4)
+      + "(I2\nt(I1\ntI00\n\(hooks)ctorch\nuint16\ntRe."
+    let file = try ScratchFile(
+      "shared.pt", TorchArchiveBuilder.archive(pickle: [0x80, 2] + bytes(pickle), storages: [[1, 2, 3, 4]]))
+    guard case .sequence(.list, let items) = try TorchZip.read(file.path).root, items.count == 2,
+      case .tensor(let first) = items[0], case .tensor(let second) = items[1]
+    else {
+      return #expect(Bool(false))
+    }
+    #expect((first.dtype, first.shape) == (.uint8, [4]))
+    #expect((second.dtype, second.shape) == (.uint16, [2]))
+    #expect(try second.elements(as: UInt16.self) == [0x0201, 0x0403])
+  }
+
   /// Secondary threads have 512 KB on Apple's systems; without optimisation frames are several times as large.
   @Test(arguments: ["lists", "dicts", "objects"])
   func theDeepestTreeFitsASmallStack(_ kind: String) throws {
