@@ -29,7 +29,7 @@ private struct NativeVerifier {
     // The whole tree is read without the manifest's help, so that the two can be compared.
     var reader = TreeReader(file: file.mapped, manifest: nil, manifestRange: file.noticedManifest())
     let root = try reader.read(file.root(), at: file.location)
-    report.checked.append("structure and profile of \(reader.found.count) tensors")
+    report.checked.append("structure: \(reader.found.count) tensors")
     let table = TensorTable(root)
     var digests = [Digest.Algorithm.xxh3: try digests(of: table, .xxh3)]
     if let claim = file.contentDigest.flatMap(Digest.init(text:)), claim.algorithm != .xxh3 {
@@ -143,7 +143,7 @@ private struct NativeVerifier {
     }
     let found = try ContentDigest.of(root, claim.algorithm, table: table, digests: digests[claim.algorithm] ?? [])
     if found != claim { problem("/", "the content digest is \(found), the file claims \(claim)") }
-    report.checked.append("content digest \(claim)")
+    report.checked.append("content digest \(found)")
   }
 
   private mutating func problem(_ place: String, _ what: String) {
