@@ -65,7 +65,7 @@ import Testing
     try NativeFormat.write(try smallTree(), to: path)
     let bytes = try readBytes(path)
     var missed: [Int] = []
-    for count in stride(from: bytes.count - 1, through: 0, by: -61) {
+    for count in stride(from: bytes.count - 1, through: 0, by: -1) {
       truncate(path, off_t(count))
       if problems(path).isEmpty { missed.append(count) }
     }
