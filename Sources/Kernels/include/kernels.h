@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "elementwise.h"
+#include "graph.h"
 #include "numbers.h"
+#include "samples.h"
 
 // --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------
 

@@ -1,0 +1,4 @@
+#ifndef CKPT_ONEDNN_SHIM_H
+#define CKPT_ONEDNN_SHIM_H
+#include <oneapi/dnnl/dnnl.h>
+#endif
