@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "graph.h"
 #include "numbers.h"
+#include "optimizer.h"
 
 // --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------
 
