@@ -29,7 +29,6 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "ckpt", targets: ["ckpt"]),
-    .executable(name: "ckpt-train", targets: ["ckpt-train"]),
     .library(name: "Checkpoint", targets: ["Checkpoint"]),
     .library(name: "CheckpointFormats", targets: ["CheckpointFormats"]),
     .library(name: "HDF5", targets: ["HDF5"]),
@@ -44,7 +43,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     hdf5,
@@ -71,13 +69,6 @@ let package = Package(
         "Checkpoint", "CheckpointFormats", "HDF5", "Kernels",
         .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
         .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
-      ],
-      swiftSettings: settings),
-    .executableTarget(
-      name: "ckpt-train",
-      dependencies: [
-        "Training", "Checkpoint", "CheckpointFormats", "Yams",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .executableTarget(
