@@ -32,7 +32,6 @@ let package = Package(
     .library(name: "Checkpoint", targets: ["Checkpoint"]),
     .library(name: "CheckpointFormats", targets: ["CheckpointFormats"]),
     .library(name: "HDF5", targets: ["HDF5"]),
-    .library(name: "Training", targets: ["Training"]),
   ],
   // Who multiplies matrices when training: one of the two.
   traits: [

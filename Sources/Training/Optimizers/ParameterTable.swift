@@ -66,7 +66,8 @@ final class ParameterTable {
     storages[index * Self.slotLimit + slot] = storage
     let base = storage?.floats
     withUnsafeMutableBytes(of: &tensors[index].slots) {
-      $0.storeBytes(of: base, toByteOffset: slot * MemoryLayout<UnsafeMutablePointer<Float>?>.stride, as: type(of: base))
+      $0.storeBytes(
+        of: base, toByteOffset: slot * MemoryLayout<UnsafeMutablePointer<Float>?>.stride, as: type(of: base))
     }
   }
 
