@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conv.h"
 #include "elementwise.h"
 #include "graph.h"
 #include "numbers.h"
