@@ -6,40 +6,40 @@ internal import Kernels
 struct ConvolutionParts {
   private let shape: ConvolutionShape
   private let pieces: Int
-  private let passes: (whole: any ConvolutionPass, last: any ConvolutionPass)?
+  /// What computes a unit of images; nil when no gradient of the weight is wanted.
+  private let unit: (any ConvolutionPass)?
+  /// What computes the images that are left after whole units.
+  private let rest: (any ConvolutionPass)?
   private let weights: [Storage]
+  /// The part of the images left: its order may be another.
+  private let weightOfRest: Storage?
   private let biases: Storage?
 
   init(
-    _ shape: ConvolutionShape, pieces: Int, weight: (whole: any ConvolutionPass, last: any ConvolutionPass)?,
-    bias: Bool
+    _ shape: ConvolutionShape, pieces: Int, _ passes: ConvolutionPasses, weight: Bool, bias: Bool
   ) throws(CheckpointError) {
     self.shape = shape
     self.pieces = pieces
-    passes = weight
+    let left = shape.batch % shape.unit
+    let unit = weight ? passes.pass(.backwardWeights, shape.with(batch: shape.unit)) : nil
+    let rest = weight && left > 0 ? passes.pass(.backwardWeights, shape.with(batch: left)) : nil
     var weights: [Storage] = []
-    if let weight {
-      for piece in 0..<pieces {
-        weights.append(try Storage(byteCount: (piece == pieces - 1 ? weight.last : weight.whole).filterBytes))
-      }
-    }
+    if let unit { for _ in 0..<pieces { weights.append(try Storage(byteCount: unit.filterBytes)) } }
+    self.unit = unit
+    self.rest = rest
     self.weights = weights
+    weightOfRest = if let rest { try Storage(byteCount: rest.filterBytes) } else { nil }
     biases = bias ? try Storage(byteCount: pieces * shape.outChannels * 4) : nil
   }
 
-  var isWanted: Bool { passes != nil || biases != nil }
+  var isWanted: Bool { unit != nil || biases != nil }
 
   /// Computes a piece's part.
   func add(
     _ piece: Int, _ images: Range<Int>, _ input: UnsafeMutablePointer<Float>, _ given: ConvolutionGiven
   ) throws(CheckpointError) {
-    if let passes {
-      let pass = piece == pieces - 1 ? passes.last : passes.whole
-      let scratch = try Storage(byteCount: pass.scratchBytes)
-      try pass.run(
-        images: input + images.lowerBound * shape.imageCount, filters: weights[piece].floats, bias: nil,
-        results: given.floats, scratch: scratch.base)
-    }
+    let from = input + images.lowerBound * shape.imageCount
+    if let unit { try addWeights(unit, weights[piece], images.count, from, given.floats) }
     if let biases {
       ck_sum_rows(
         biases.floats + piece * shape.outChannels, given.floats,
@@ -47,12 +47,33 @@ struct ConvolutionParts {
     }
   }
 
+  /// Sums over the units of a piece.
+  private func addWeights(
+    _ unit: any ConvolutionPass, _ sum: Storage, _ count: Int, _ input: UnsafeMutablePointer<Float>,
+    _ given: UnsafeMutablePointer<Float>
+  ) throws(CheckpointError) {
+    let scratch = try Storage(byteCount: max(unit.scratchBytes, rest?.scratchBytes ?? 0))
+    let part = try Storage(byteCount: unit.filterBytes)
+    let units = count / shape.unit
+    // A last piece that is less than a unit.
+    if units == 0 { sum.floats.update(repeating: 0, count: unit.filterBytes / 4) }
+    for index in 0..<units {
+      let first = index * shape.unit
+      try unit.run(
+        images: input + first * shape.imageCount, filters: index == 0 ? sum.floats : part.floats, bias: nil,
+        results: given + first * shape.resultCount, scratch: scratch.base)
+      if index > 0 { ck_add(sum.floats, part.floats, unit.filterBytes / 4) }
+    }
+    guard count % shape.unit > 0, let rest, let weightOfRest else { return }
+    let first = units * shape.unit
+    try rest.run(
+      images: input + first * shape.imageCount, filters: weightOfRest.floats, bias: nil,
+      results: given + first * shape.resultCount, scratch: scratch.base)
+  }
+
   /// Adds the parts up.
   func finish(weight: Variable, bias: Variable?) throws(CheckpointError) {
-    if let passes {
-      let sum = try sumOfWeights(passes)
-      try weight.addGradient(sum)
-    }
+    if let unit { try weight.addGradient(try sumOfWeights(unit)) }
     if let biases, let bias {
       try bias.addGradient { (target, accumulates) throws(CheckpointError) in
         let channels = shape.outChannels
@@ -64,22 +85,14 @@ struct ConvolutionParts {
     }
   }
 
-  private func sumOfWeights(
-    _ passes: (whole: any ConvolutionPass, last: any ConvolutionPass)
-  ) throws(CheckpointError) -> Storage {
+  private func sumOfWeights(_ unit: any ConvolutionPass) throws(CheckpointError) -> Storage {
     let sum = try Storage(byteCount: shape.filterCount * 4)
-    // All but the last piece have one order; the last may have another.
-    let first = weights[0].floats
-    if passes.whole === passes.last || pieces == 1 {
-      for part in weights.dropFirst() { ck_add(first, part.floats, passes.whole.filterBytes / 4) }
-      try passes.last.reorder(first, sum.floats)
-      return sum
-    }
-    for part in weights.dropFirst().dropLast() { ck_add(first, part.floats, passes.whole.filterBytes / 4) }
-    let rest = try Storage(byteCount: shape.filterCount * 4)
-    try passes.whole.reorder(first, sum.floats)
-    try passes.last.reorder(weights[pieces - 1].floats, rest.floats)
-    ck_add(sum.floats, rest.floats, shape.filterCount)
+    for part in weights.dropFirst() { ck_add(weights[0].floats, part.floats, unit.filterBytes / 4) }
+    try unit.reorder(weights[0].floats, sum.floats)
+    guard let rest, let weightOfRest else { return sum }
+    let other = try Storage(byteCount: shape.filterCount * 4)
+    try rest.reorder(weightOfRest.floats, other.floats)
+    ck_add(sum.floats, other.floats, shape.filterCount)
     return sum
   }
 }

@@ -65,8 +65,13 @@ struct ConvolutionShape: Hashable, Sendable {
     let perImage = max(1, places.height * places.width * filterCount)
     let worthwhile = (worth + perImage - 1) / perImage
     let pieces = max(2, min(16, (64 << 20) / max(1, filterCount * 4)))
-    return max(1, worthwhile, (batch + pieces - 1) / pieces)
+    let images = max(1, worthwhile, (batch + pieces - 1) / pieces)
+    return (images + unit - 1) / unit * unit
   }
+
+  /// How many images the gradient of the filters is computed from in one run; a piece is some of these. A library sums
+  /// over all pixels of a run one after the other: some hundreds keep the error of the sum small.
+  var unit: Int { max(1, min(batch, 512 / max(1, places.height * places.width))) }
 
   /// The same convolution over other images.
   func with(batch: Int) -> ConvolutionShape {

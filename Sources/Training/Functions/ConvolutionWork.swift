@@ -106,8 +106,7 @@ extension ConvolutionWork {
   func backward(_ gradient: Storage) throws(CheckpointError) {
     guard shape.batch > 0 else { return try noImages() }
     let parts = try ConvolutionParts(
-      shape, pieces: pieces, weight: weight.requiresGrad ? passes(.backwardWeights) : nil,
-      bias: bias?.requiresGrad ?? false)
+      shape, pieces: pieces, passes, weight: weight.requiresGrad, bias: bias?.requiresGrad ?? false)
     if input.requiresGrad {
       let (whole, last) = passes(.backwardData)
       let filters = (whole: try filters(for: whole), last: try filters(for: last))
