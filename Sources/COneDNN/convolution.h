@@ -1,12 +1,11 @@
 // Convolutions by oneDNN, over images with the channels next to one another (N, H, W, C).
 //
 // A pass is one of the three computations of one shape: ready to run, by several threads at once. oneDNN's own threads
-// are never used: each thread of ours calls it for images of its own, so that results do not depend on how many there
-// are. Filters are put in the order that a pass likes best, once for all threads.
+// are never used (the caller has told OpenMP): each thread of ours calls it for images of its own, so that results do
+// not depend on how many there are. Filters are put in the order that a pass likes best, once for all threads.
 #ifndef CKPT_ONEDNN_CONVOLUTION_H
 #define CKPT_ONEDNN_CONVOLUTION_H
 
-#include <dlfcn.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -37,16 +36,6 @@ static inline dnnl_engine_t ck_conv_engine(void) {
   static _Thread_local dnnl_engine_t engine;
   if (!engine && dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) engine = NULL;
   return engine;
-}
-
-/// Keeps oneDNN from starting threads of its own for work of this thread. OpenMP's setting is one of each thread; it
-/// is looked up, since oneDNN may have been built without.
-static inline void ck_conv_single_thread(void) {
-  static _Thread_local int done;
-  if (done) return;
-  done = 1;
-  void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-  if (set) set(1);
 }
 
 static inline dnnl_stream_t ck_conv_stream(void) {
@@ -131,7 +120,6 @@ static inline void ck_conv_free(ck_conv_pass *pass) {
 
 /// A pass over `shape.batch` images; NULL when oneDNN cannot.
 static inline ck_conv_pass *ck_conv_create(const ck_conv_shape *shape, ck_conv_kind kind) {
-  ck_conv_single_thread();
   if (!ck_conv_engine()) return NULL;
   ck_conv_pass *pass = calloc(1, sizeof *pass);
   if (!pass) return NULL;
@@ -181,7 +169,6 @@ static inline int ck_conv_execute(dnnl_primitive_t primitive, int count, const i
 
 /// Filters from PyTorch's order to that of the pass, or for `ck_conv_backward_weights` the other way round.
 static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float *from, float *to) {
-  ck_conv_single_thread();
   const int out = pass->kind == ck_conv_backward_weights;
   const int names[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
   const dnnl_memory_desc_t *kinds[] = {out ? &pass->filters : &pass->plain, out ? &pass->plain : &pass->filters};
@@ -193,7 +180,6 @@ static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float 
 /// written depends on the kind. `bias` is looked at by `ck_conv_forward` alone. Gives 0 when oneDNN fails.
 static inline int ck_conv_run(const ck_conv_pass *pass, float *images, float *filters, float *bias, float *results,
                               void *scratch) {
-  ck_conv_single_thread();
   const int table[3][3] = {
       {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
       {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},

@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "clones.h"
 #include "conv.h"
-#include "conv_clones.h"
 
 /// Calls `visit` for each place of each window: the row's part, and the pixel it stands for (NULL in the padding).
 #define EACH_PLACE(window, all, first, channels, image, rows, visit)                                       \

@@ -1,5 +1,5 @@
+#include "clones.h"
 #include "conv.h"
-#include "conv_clones.h"
 
 enum { tile = 16 };
 
@@ -17,4 +17,8 @@ CK_CLONES static void transpose_one(float *restrict to, const float *restrict fr
 
 void ck_transpose(float *to, const float *from, size_t count, size_t rows, size_t columns) {
   for (size_t n = 0; n < count; n++) transpose_one(to + n * rows * columns, from + n * rows * columns, rows, columns);
+}
+
+CK_CLONES void ck_accumulate(float *restrict to, const float *restrict from, size_t count) {
+  for (size_t i = 0; i < count; i++) to[i] += from[i];
 }

@@ -1,5 +1,5 @@
+#include "clones.h"
 #include "conv.h"
-#include "conv_clones.h"
 
 // Sums go to double at once: PyTorch's CPU kernel accumulates so (its `acc_type` of float), and the order in which
 // elements are added hardly shows then.

@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "clones.h"
 #include "conv.h"
-#include "conv_clones.h"
 
 enum { lanes = 64 };
 

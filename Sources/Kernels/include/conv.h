@@ -1,7 +1,6 @@
 // Convolution, pooling and batch norm, beside what a library multiplies.
 //
-// Images lie with their channels next to one another (N, H, W, C). A tensor in PyTorch's order (N, C, H, W) is taken for
-// N * C images of one channel where the channels do not matter.
+// Images lie with their channels next to one another (N, H, W, C).
 #ifndef CKPT_CONV_H
 #define CKPT_CONV_H
 
@@ -18,6 +17,9 @@ typedef struct {
 
 /// Turns `count` matrices of `rows` x `columns` over.
 void ck_transpose(float *to, const float *from, size_t count, size_t rows, size_t columns);
+
+/// to += from
+void ck_accumulate(float *to, const float *from, size_t count);
 
 // --- Convolution --------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ final class MatrixConvolution: ConvolutionPass {
   func run(
     images: UnsafeMutablePointer<Float>, filters: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>?,
     results: UnsafeMutablePointer<Float>, scratch: UnsafeMutableRawPointer
-  ) throws(CheckpointError) {
+  ) {
     let rows = scratch.assumingMemoryBound(to: Float.self)
     switch kind {
     case .forward: ck_fill_rows(results, bias, shape.batch * pixels, shape.outChannels)
@@ -50,7 +50,7 @@ final class MatrixConvolution: ConvolutionPass {
     }
     for image in 0..<shape.batch {
       for group in 0..<shape.groups {
-        try run(
+        run(
           group, images: images + image * shape.imageCount, filters: filters + group * seen * outputs,
           results: results + image * shape.resultCount + group * outputs, rows: rows)
       }
@@ -61,20 +61,20 @@ final class MatrixConvolution: ConvolutionPass {
   private func run(
     _ group: Int, images: UnsafeMutablePointer<Float>, filters: UnsafeMutablePointer<Float>,
     results: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
-  ) throws(CheckpointError) {
+  ) {
     var form = shape.kernelForm
     let first = group * inputs
     let width = shape.outChannels
     switch kind {
     case .forward:
       ck_im2col(&form, shape.inChannels, first, inputs, images, rows)
-      try product(false, false, pixels, outputs, seen, rows, seen, filters, outputs, results, width, adds: true)
+      product(false, false, pixels, outputs, seen, rows, seen, filters, outputs, results, width, adds: true)
     case .backwardData:
-      try product(false, true, pixels, seen, outputs, results, width, filters, outputs, rows, seen, adds: false)
+      product(false, true, pixels, seen, outputs, results, width, filters, outputs, rows, seen, adds: false)
       ck_col2im(&form, shape.inChannels, first, inputs, rows, images)
     case .backwardWeights:
       ck_im2col(&form, shape.inChannels, first, inputs, images, rows)
-      try product(true, false, seen, outputs, pixels, rows, seen, results, width, filters, outputs, adds: true)
+      product(true, false, seen, outputs, pixels, rows, seen, results, width, filters, outputs, adds: true)
     }
   }
 }

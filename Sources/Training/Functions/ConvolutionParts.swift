@@ -62,7 +62,7 @@ struct ConvolutionParts {
       try unit.run(
         images: input + first * shape.imageCount, filters: index == 0 ? sum.floats : part.floats, bias: nil,
         results: given + first * shape.resultCount, scratch: scratch.base)
-      if index > 0 { ck_add(sum.floats, part.floats, unit.filterBytes / 4) }
+      if index > 0 { ck_accumulate(sum.floats, part.floats, unit.filterBytes / 4) }
     }
     guard count % shape.unit > 0, let rest, let weightOfRest else { return }
     let first = units * shape.unit
@@ -80,19 +80,19 @@ struct ConvolutionParts {
         guard accumulates else { return ck_sum_rows(target, biases.floats, pieces, channels) }
         let sum = try Storage(byteCount: channels * 4)
         ck_sum_rows(sum.floats, biases.floats, pieces, channels)
-        ck_add(target, sum.floats, channels)
+        ck_accumulate(target, sum.floats, channels)
       }
     }
   }
 
   private func sumOfWeights(_ unit: any ConvolutionPass) throws(CheckpointError) -> Storage {
     let sum = try Storage(byteCount: shape.filterCount * 4)
-    for part in weights.dropFirst() { ck_add(weights[0].floats, part.floats, unit.filterBytes / 4) }
+    for part in weights.dropFirst() { ck_accumulate(weights[0].floats, part.floats, unit.filterBytes / 4) }
     try unit.reorder(weights[0].floats, sum.floats)
     guard let rest, let weightOfRest else { return sum }
     let other = try Storage(byteCount: shape.filterCount * 4)
     try rest.reorder(weightOfRest.floats, other.floats)
-    ck_add(sum.floats, other.floats, shape.filterCount)
+    ck_accumulate(sum.floats, other.floats, shape.filterCount)
     return sum
   }
 }

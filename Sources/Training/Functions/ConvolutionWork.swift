@@ -159,7 +159,7 @@ extension ConvolutionWork {
     let own = try Storage(byteCount: count * 4)
     try pass.run(
       images: own.floats, filters: filters.floats, bias: nil, results: given.floats, scratch: scratch.base)
-    ck_add(to, own.floats, count)
+    ck_accumulate(to, own.floats, count)
   }
 
   /// Zeros, as PyTorch gives them for a batch without images.

@@ -11,27 +11,23 @@ public func maxPool2d(
 ) throws(CheckpointError) -> Variable {
   let window = ConvolutionWindow(kernel: kernelSize, stride: stride ?? kernelSize, padding: padding)
   let shape = try PoolingShape("maxPool2d", input: input.shape, window: window)
-  let pieces = PoolingPieces(shape, input.layout)
+  let images = try input.channelsLast()
   let count = try elementCount(shape.output, "maxPool2d")
   let result = try Storage(byteCount: count * 4)
   let maxima = try Storage(byteCount: count * shape.placeBytes)
-  let wide = Int32(shape.placeBytes)
-  let from = input.storage
-  try pieces.run { first, planes in
-    var form = shape.kernelForm
-    ck_max_pool(
-      &form, planes, pieces.channels, from.floats + first * pieces.imageCount,
-      result.floats + first * pieces.resultCount, maxima.base + first * pieces.resultCount * shape.placeBytes, wide)
+  try shape.inPieces { first, count in
+    let to = first * shape.resultCount
+    shape.forward(
+      count, images.storage.floats + first * shape.imageCount, result.floats + to, maxima.base + to * shape.placeBytes)
   }
-  return Variable.result(of: [input], shape: shape.output, layout: input.layout, storage: result) {
+  return Variable.result(of: [images], shape: shape.output, layout: .channelsLast, storage: result) {
     (gradient) throws(CheckpointError) in
-    try input.addGradient { (target, accumulates) throws(CheckpointError) in
-      try pieces.run { first, planes in
-        var form = shape.kernelForm
-        ck_max_pool_backward(
-          &form, planes, pieces.channels, gradient.floats + first * pieces.resultCount,
-          maxima.base + first * pieces.resultCount * shape.placeBytes, wide, nil,
-          target + first * pieces.imageCount, accumulates ? 1 : 0)
+    try images.addGradient { (target, accumulates) throws(CheckpointError) in
+      try shape.inPieces { first, count in
+        let from = first * shape.resultCount
+        shape.backward(
+          count, gradient.floats + from, maxima.base + from * shape.placeBytes, result: nil,
+          target + first * shape.imageCount, accumulates: accumulates)
       }
     }
   }
@@ -48,24 +44,23 @@ public func avgPool2d(
 ) throws(CheckpointError) -> Variable {
   let window = ConvolutionWindow(kernel: kernelSize, stride: stride ?? kernelSize, padding: padding)
   let shape = try PoolingShape("avgPool2d", input: input.shape, window: window)
-  let pieces = PoolingPieces(shape, input.layout)
+  let images = try input.channelsLast()
   let result = try Storage(byteCount: try elementCount(shape.output, "avgPool2d") * 4)
   let counts: Int32 = countIncludePad ? 1 : 0
-  let from = input.storage
-  try pieces.run { first, planes in
+  try shape.inPieces { first, count in
     var form = shape.kernelForm
     ck_avg_pool(
-      &form, planes, pieces.channels, counts, from.floats + first * pieces.imageCount,
-      result.floats + first * pieces.resultCount)
+      &form, count, shape.channels, counts, images.storage.floats + first * shape.imageCount,
+      result.floats + first * shape.resultCount)
   }
-  return Variable.result(of: [input], shape: shape.output, layout: input.layout, storage: result) {
+  return Variable.result(of: [images], shape: shape.output, layout: .channelsLast, storage: result) {
     (gradient) throws(CheckpointError) in
-    try input.addGradient { (target, accumulates) throws(CheckpointError) in
-      try pieces.run { first, planes in
+    try images.addGradient { (target, accumulates) throws(CheckpointError) in
+      try shape.inPieces { first, count in
         var form = shape.kernelForm
         ck_avg_pool_backward(
-          &form, planes, pieces.channels, counts, gradient.floats + first * pieces.resultCount,
-          target + first * pieces.imageCount, accumulates ? 1 : 0)
+          &form, count, shape.channels, counts, gradient.floats + first * shape.resultCount,
+          target + first * shape.imageCount, accumulates ? 1 : 0)
       }
     }
   }

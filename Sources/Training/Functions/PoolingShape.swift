@@ -39,6 +39,16 @@ struct PoolingShape {
   /// How many bytes a place in the window takes.
   var placeBytes: Int { window.kernel.height * window.kernel.width <= 256 ? 1 : 2 }
 
+  /// How many images are computed at a time.
+  private var piece: Int { max(1, (1 << 16) / max(1, imageCount), (batch + 63) / 64) }
+
+  /// Calls `body` with the images of each piece.
+  func inPieces(_ body: (_ first: Int, _ count: Int) -> Void) throws(CheckpointError) {
+    try Training.inPieces((batch + piece - 1) / piece) { index in
+      body(index * piece, min(piece, batch - index * piece))
+    }
+  }
+
   var kernelForm: ck_window { window.kernelForm(over: image, places: places) }
 
   /// The largest of each window of some images, N, H, W, C.
@@ -57,33 +67,5 @@ struct PoolingShape {
     var form = kernelForm
     ck_max_pool_backward(
       &form, images, channels, gradient, maxima, Int32(placeBytes), result, target, accumulates ? 1 : 0)
-  }
-}
-
-/// How a pooling's work is divided: images of channels that lie together, or planes that are images of one channel.
-struct PoolingPieces {
-  let shape: PoolingShape
-  let channels: Int
-  let planes: Int
-  let piece: Int
-
-  init(_ shape: PoolingShape, _ layout: Variable.Layout) {
-    self.shape = shape
-    let areTogether = layout == .channelsLast
-    channels = areTogether ? shape.channels : 1
-    planes = areTogether ? shape.batch : shape.batch * shape.channels
-    let perPlane = max(1, shape.image.height * shape.image.width * channels)
-    piece = max(1, (1 << 16) / perPlane, (planes + 63) / 64)
-  }
-
-  /// Elements of one plane and of its result.
-  var imageCount: Int { shape.image.height * shape.image.width * channels }
-  var resultCount: Int { shape.places.height * shape.places.width * channels }
-
-  /// Calls `body` with the planes of each piece.
-  func run(_ body: (_ first: Int, _ count: Int) throws(CheckpointError) -> Void) throws(CheckpointError) {
-    try inPieces((planes + piece - 1) / piece) { (index) throws(CheckpointError) in
-      try body(index * piece, min(piece, planes - index * piece))
-    }
   }
 }

@@ -1,6 +1,7 @@
 #if OneDNN
   internal import COneDNN
   internal import Checkpoint
+  internal import Kernels
 
   /// A pass that oneDNN runs.
   final class OneDNNConvolution: ConvolutionPass {
@@ -10,6 +11,7 @@
 
     /// nil where oneDNN has none for the shape.
     init?(_ kind: ConvolutionKind, _ shape: ConvolutionShape) {
+      ck_openmp_alone()
       let window = shape.window
       var form = ck_conv_shape(
         batch: Int64(shape.batch), groups: Int64(shape.groups), in_channels: Int64(shape.inChannels),
@@ -34,6 +36,7 @@
     deinit { ck_conv_free(pass) }
 
     func reorder(_ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>) throws(CheckpointError) {
+      ck_openmp_alone()
       try check(ck_conv_reorder_filters(pass, from, to))
     }
 
@@ -41,6 +44,7 @@
       images: UnsafeMutablePointer<Float>, filters: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>?,
       results: UnsafeMutablePointer<Float>, scratch: UnsafeMutableRawPointer
     ) throws(CheckpointError) {
+      ck_openmp_alone()
       try check(ck_conv_run(pass, images, filters, bias, results, scratch))
     }
 
