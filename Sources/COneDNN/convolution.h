@@ -139,7 +139,10 @@ static inline ck_conv_pass *ck_conv_create(const ck_conv_shape *shape, ck_conv_k
 }
 
 /// How many bytes the filters take in the order of the pass, which may be padded.
-static inline size_t ck_conv_filter_bytes(const ck_conv_pass *pass) { return dnnl_memory_desc_get_size(&pass->filters); }
+static inline size_t ck_conv_filter_bytes(const ck_conv_pass *pass) {
+  return dnnl_memory_desc_get_size(&pass->filters);
+}
+
 /// How much memory to work with a run needs.
 static inline size_t ck_conv_scratch_bytes(const ck_conv_pass *pass) {
   return dnnl_memory_desc_get_size(&pass->scratch);

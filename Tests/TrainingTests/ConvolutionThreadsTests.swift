@@ -10,7 +10,8 @@ import Testing
     let before = Threads.count
     Threads.count = threads
     defer { Threads.count = before }
-    let item = try #require(try ConvolutionFixtures.cases("convolutions").first { try $0.string("name") == "many images" })
+    let item = try #require(
+      try ConvolutionFixtures.cases("convolutions").first { try $0.string("name") == "many images" })
     let input = try item.leaf("input", layout: .channelsLast)
     let (weight, bias) = (try item.leaf("weight"), try item.leaf("bias"))
     let shape = try ConvolutionShape(
