@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 
-/// a += b
-void ck_add(float *a, const float *b, size_t count);
+void ck_add(float *to, const float *a, const float *b, size_t count);
 
 #endif
