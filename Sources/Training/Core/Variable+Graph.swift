@@ -47,7 +47,7 @@ extension Variable {
       return
     }
     let own = try ownGradient()
-    ck_add(own.floats, own.floats, storage.floats, count)
+    ck_add(own.floats, storage.floats, count)
   }
 
   /// The gradient in a storage that nobody else holds: a copy where it is shared.
