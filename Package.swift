@@ -59,10 +59,15 @@ let package = Package(
     .target(
       name: "CheckpointFormats", dependencies: ["Checkpoint", "HDF5", "CDeflate", "Kernels"], path: "Sources/Formats",
       swiftSettings: settings, linkerSettings: deflateLink),
+    .target(
+      name: "CommandSupport",
+      dependencies: ["Checkpoint", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: settings),
     .executableTarget(
       name: "ckpt",
       dependencies: [
-        "Checkpoint", "CheckpointFormats", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Checkpoint", "CheckpointFormats", "CommandSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .target(
@@ -76,7 +81,7 @@ let package = Package(
     .executableTarget(
       name: "ckpt-train",
       dependencies: [
-        "Training", "Checkpoint", "CheckpointFormats", "Yams",
+        "Training", "Checkpoint", "CheckpointFormats", "CommandSupport", "Yams",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -90,6 +95,11 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats"], swiftSettings: settings),
     .testTarget(
-      name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "ckpt"], swiftSettings: settings),
+      name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "CommandSupport", "ckpt", "ckpt-train"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "TrainCommandTests",
+      dependencies: ["Training", "Checkpoint", "CheckpointFormats", "CommandSupport", "ckpt-train"],
+      swiftSettings: settings),
   ]
 )

@@ -6,7 +6,7 @@
 
 /// `text` with control characters, line breaks and invisible format characters written as escapes: names in a file are
 /// foreign input and may hold terminal commands.
-func printable(_ text: String) -> String {
+package func printable(_ text: String) -> String {
   if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return text }
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
@@ -20,7 +20,7 @@ func printable(_ text: String) -> String {
 }
 
 /// Columns that `text`, which is printable, takes on a terminal.
-func columns(_ text: String) -> Int {
+package func columns(_ text: String) -> Int {
   if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
   return text.unicodeScalars.reduce(0) { $0 + columns($1) }
 }
@@ -39,7 +39,7 @@ private func columns(_ scalar: Unicode.Scalar) -> Int {
 }
 
 /// `text` in at most `width` columns: the middle gives way, since names differ at both ends.
-func shortened(_ text: String, to width: Int) -> String {
+package func shortened(_ text: String, to width: Int) -> String {
   guard columns(text) > width else { return text }
   guard width > 1 else { return "…" }
   let scalars = Array(text.unicodeScalars)
@@ -67,7 +67,7 @@ func shortened(_ text: String, to width: Int) -> String {
 }
 
 /// `text` in at most `width` columns: its end gives way.
-func cut(_ text: String, to width: Int) -> String {
+package func cut(_ text: String, to width: Int) -> String {
   guard columns(text) > width else { return text }
   var result = String.UnicodeScalarView()
   var left = width - 1
@@ -81,10 +81,10 @@ func cut(_ text: String, to width: Int) -> String {
 }
 
 /// A name as it is shown: printable, and seen even when it is empty.
-func label(_ name: String) -> String { name.isEmpty ? "''" : printable(name) }
+package func label(_ name: String) -> String { name.isEmpty ? "''" : printable(name) }
 
 /// `1,234,567`
-func grouped(_ number: Int) -> String {
+package func grouped(_ number: Int) -> String {
   let digits = Array(String(number.magnitude).utf8)
   var result: [UInt8] = number < 0 ? [0x2D] : []
   for (index, digit) in digits.enumerated() {
@@ -95,12 +95,12 @@ func grouped(_ number: Int) -> String {
 }
 
 /// `1 parameter`, `1,024 parameters`
-func counted(_ number: Int, _ noun: String) -> String {
+package func counted(_ number: Int, _ noun: String) -> String {
   "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")"
 }
 
 /// `512 B`, `1.46 MB`: three digits, powers of a thousand.
-func size(_ bytes: Int) -> String {
+package func size(_ bytes: Int) -> String {
   guard bytes >= 1000 else { return "\(bytes) B" }
   var value = Double(bytes)
   var unit = 0
@@ -123,7 +123,7 @@ private func decimal(_ value: Double, places: Int) -> String {
 }
 
 /// A number in as few digits as tell enough: `0.0031`, `-1.25e-08`, `12`.
-func short(_ value: Double, digits: Int = 4) -> String {
+package func short(_ value: Double, digits: Int = 4) -> String {
   guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
   let text = withVaList([Int32(digits), value]) { arguments in
     var buffer = [CChar](repeating: 0, count: 64)

@@ -9,8 +9,8 @@
 /// Files are mapped, so one that another program shortens, or a disk that fails, raises SIGBUS in the middle of a read.
 /// libhdf5 1.10 crashes on some files whose metadata was forged with valid checksums. An output is never half there
 /// all the same: it has its name only once it is whole, and the next save removes what this one leaves.
-enum Signals {
-  static func handle() {
+package enum Signals {
+  package static func handle() {
     // A reader that goes away (`ckpt inspect | head`) and a limit on file sizes are told by the result of a write.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)

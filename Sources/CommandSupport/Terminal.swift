@@ -1,4 +1,4 @@
-import Checkpoint
+package import Checkpoint
 
 #if canImport(Glibc)
   import Glibc
@@ -7,21 +7,26 @@ import Checkpoint
 #endif
 
 /// What the command writes to, and what that can show.
-struct Terminal: Sendable {
+package struct Terminal: Sendable {
   /// Columns of the terminal; nil when the output is none: then nothing is cut.
-  var width: Int?
-  var hasColour: Bool
+  package var width: Int?
+  package var hasColour: Bool
 
-  static let plain = Terminal(width: nil, hasColour: false)
+  package init(width: Int?, hasColour: Bool) {
+    self.width = width
+    self.hasColour = hasColour
+  }
+
+  package static let plain = Terminal(width: nil, hasColour: false)
 
   /// As standard output is.
-  static var output: Terminal {
+  package static var output: Terminal {
     guard isatty(STDOUT_FILENO) == 1 else { return .plain }
     return Terminal(width: width(of: STDOUT_FILENO), hasColour: !isSet("NO_COLOR") && !isDumb)
   }
 
   /// Columns of the terminal that errors go to.
-  static var errorWidth: Int { width(of: STDERR_FILENO) }
+  package static var errorWidth: Int { width(of: STDERR_FILENO) }
 
   private static func width(of descriptor: Int32) -> Int {
     var size = winsize()
@@ -29,7 +34,7 @@ struct Terminal: Sendable {
     return isKnown ? Int(size.ws_col) : 80
   }
 
-  static var errorsAreSeen: Bool { isatty(STDERR_FILENO) == 1 && !isDumb }
+  package static var errorsAreSeen: Bool { isatty(STDERR_FILENO) == 1 && !isDumb }
 
   private static func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
 
@@ -40,14 +45,14 @@ struct Terminal: Sendable {
   /// Writes all of the bytes to standard output. A reader that went away (`| head`) is no failure.
   ///
   /// - Throws: `inputOutput` when the output is a file on a full disk, say.
-  static func write(_ bytes: [UInt8]) throws(CheckpointError) {
+  package static func write(_ bytes: [UInt8]) throws(CheckpointError) {
     let status = write(bytes, to: STDOUT_FILENO)
     guard status == 0 || status == EPIPE else {
       throw CheckpointError(.inputOutput, "cannot write to standard output: \(systemMessage(status))")
     }
   }
 
-  static func writeError(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
+  package static func writeError(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
 
   private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     bytes.withUnsafeBytes { buffer in

@@ -1,19 +1,19 @@
 import ArgumentParser
-import Checkpoint
+package import Checkpoint
 
 /// The exit codes of the contract.
-enum Exit {
-  static let yes: Int32 = 0
-  static let no: Int32 = 1
-  static let usage: Int32 = 64
-  static let badInput: Int32 = 65
-  static let noInput: Int32 = 66
-  static let cannotCreate: Int32 = 73
-  static let inputOutput: Int32 = 74
+package enum Exit {
+  package static let yes: Int32 = 0
+  package static let no: Int32 = 1
+  package static let usage: Int32 = 64
+  package static let badInput: Int32 = 65
+  package static let noInput: Int32 = 66
+  package static let cannotCreate: Int32 = 73
+  package static let inputOutput: Int32 = 74
 }
 
 extension CheckpointError.Code {
-  var exitCode: Int32 {
+  package var exitCode: Int32 {
     switch self {
     case .damaged, .unsupported: Exit.badInput
     case .missing: Exit.noInput
@@ -38,7 +38,7 @@ extension CheckpointError.Code {
 
 extension CheckpointError {
   /// One line of what, one line of what to do.
-  var report: String {
+  package var report: String {
     var parts: [String] = []
     if let file { parts.append(file) }
     if let place { parts.append(place) }
@@ -48,13 +48,13 @@ extension CheckpointError {
 }
 
 /// Says on standard error what the user should know, though the work was done.
-func warn(_ warnings: [String]) {
+package func warn(_ warnings: [String]) {
   guard !warnings.isEmpty else { return }
   Terminal.writeError(warnings.map { "ckpt: warning: \(printable($0))\n" }.joined())
 }
 
 /// Runs `body`, whose errors are `CheckpointError`s, and ends with its exit code.
-func run(_ body: () throws(CheckpointError) -> Int32) throws {
+package func reportingErrors(_ body: () throws(CheckpointError) -> Int32) throws {
   let code: Int32
   do throws(CheckpointError) {
     code = try body()
