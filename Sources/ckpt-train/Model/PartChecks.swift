@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// What can be told about a config's parts together before the data are opened.
 enum PartChecks {
   /// Layers against one another.
