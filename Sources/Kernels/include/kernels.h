@@ -5,9 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "blocks.h"
 #include "elementwise.h"
 #include "graph.h"
 #include "numbers.h"
+#include "parallel.h"
+#include "small_gemm.h"
 
 // --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------
 

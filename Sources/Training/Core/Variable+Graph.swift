@@ -11,10 +11,18 @@ extension Variable {
     backward: @escaping (Storage) throws(CheckpointError) -> Void
   ) -> Variable {
     let result = Variable(shape: shape, dtype: .float32, layout: layout, storage: storage)
-    guard GradientMode.isEnabled, inputs.contains(where: \.requiresGrad) else { return result }
+    guard let first = inputs.first, GradientMode.isEnabled, inputs.contains(where: \.requiresGrad) else {
+      return result
+    }
     result.requiresGrad = true
-    result.node = Node(number: GradientMode.nextNumber(), inputs: inputs, backward: backward)
+    result.node = ClosureNode(inputs, first, backward)
     return result
+  }
+
+  /// Remembers how this value was computed. For nodes made only where `records` said so.
+  final func computed(by node: Node) {
+    requiresGrad = true
+    self.node = node
   }
 
   /// Lets `write` compute a part of this value's gradient: into fresh memory (`accumulates` false: every element is to
@@ -39,14 +47,14 @@ extension Variable {
       return
     }
     let own = try ownGradient()
-    ck_add(own.floats, storage.floats, count)
+    ck_add(own.floats, own.floats, storage.floats, count)
   }
 
   /// The gradient in a storage that nobody else holds: a copy where it is shared.
   private func ownGradient() throws(CheckpointError) -> Storage {
     if !isKnownUniquelyReferenced(&gradient), let shared = gradient {
       let copy = try Storage(byteCount: count * 4)
-      copy.base.copyMemory(from: shared.base, byteCount: count * 4)
+      ck_copy(copy.base, shared.base, count * 4)
       gradient = copy
       return copy
     }
@@ -54,12 +62,19 @@ extension Variable {
     return gradient
   }
 
+  /// The gradient, which is no longer held here.
+  private func takeGradient() -> Storage? {
+    var taken: Storage?
+    swap(&taken, &gradient)
+    return taken
+  }
+
   /// Computes the gradients of all parameters that this value, a single number, was computed from, and adds them to
   /// what is there since `zeroGrad()`. What was remembered of the computation is given up on the way.
   ///
   /// - Throws: `usage` when the value is no scalar or needs no gradient.
   public final func backward() throws(CheckpointError) {
-    guard count == 1, let last = node else {
+    guard count == 1, node != nil else {
       throw CheckpointError(
         .usage, count == 1 ? "backward() of a value that needs no gradient" : "backward() of a value of shape \(shape)",
         advice: "Call backward() on a loss that was computed from parameters.")
@@ -67,37 +82,35 @@ extension Variable {
     let one = try Storage(byteCount: 4)
     one.floats.pointee = 1
     gradient = one
-    var values = Self.values(before: self, last)
-    while let value = values.popLast() {
-      guard let node = value.node, let gradient = value.gradient else { continue }
+    var tape = Tape(self)
+    var failure: CheckpointError?
+    while let value = tape.pop() {
+      guard let node = value.node else { continue }
       // Values computed on the way have served: their gradient and what they were computed from go at once.
-      value.gradient = nil
       value.node = nil
-      try node.backward(gradient)
+      node.pushInputs(into: &tape)
+      guard var gradient = value.takeGradient(), failure == nil else { continue }
+      do throws(CheckpointError) { try node.backward(&gradient) } catch { failure = error }
     }
-  }
-
-  /// All values with a node that `last` was computed from and itself, each after those it was computed from.
-  private static func values(before last: Variable, _ node: Node) -> [Variable] {
-    var found = [last]
-    var seen: Set<UInt64> = [node.number]
-    var next = 0
-    while next < found.count {
-      for input in found[next].node?.inputs ?? [] {
-        guard let node = input.node, seen.insert(node.number).inserted else { continue }
-        found.append(input)
-      }
-      next += 1
-    }
-    found.sort { ($0.node?.number ?? 0) < ($1.node?.number ?? 0) }
-    return found
+    if let failure { throw failure }
   }
 }
 
 /// Whether computations are remembered for the way back, on this thread.
 enum GradientMode {
   static var isEnabled: Bool { ck_gradient_depth() == 0 }
-  static func nextNumber() -> UInt64 { ck_next_node() }
+}
+
+/// Whether a step from these inputs is to be remembered.
+@inline(__always)
+func records(_ a: Variable) -> Bool { a.requiresGrad && GradientMode.isEnabled }
+
+@inline(__always)
+func records(_ a: Variable, _ b: Variable) -> Bool { (a.requiresGrad || b.requiresGrad) && GradientMode.isEnabled }
+
+@inline(__always)
+func records(_ a: Variable, _ b: Variable, _ c: Variable?) -> Bool {
+  (a.requiresGrad || b.requiresGrad || c?.requiresGrad == true) && GradientMode.isEnabled
 }
 
 /// Runs `body` without remembering anything for the way back: for evaluation.
