@@ -1,8 +1,8 @@
-import Kernels
+package import Kernels
 
 extension DType {
   /// The kernels' name for an element type that is a real number; nil for complex, packed and quantised types.
-  var number: ck_number? {
+  package var number: ck_number? {
     switch self {
     case .float64: CK_F64
     case .float32: CK_F32

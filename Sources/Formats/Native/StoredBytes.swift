@@ -110,7 +110,7 @@ struct ExtentCheck {
 }
 
 /// A dataset in chunks, as repacking tools write: read through libhdf5, some rows at a time.
-final class ChunkedSource: ByteSource {
+final class ChunkedSource: ComputedSource {
   private let file: String
   private let path: String
   private let type: Datatype

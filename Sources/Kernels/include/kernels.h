@@ -11,6 +11,7 @@
 #include "numbers.h"
 #include "parallel.h"
 #include "small_gemm.h"
+#include "samples.h"
 
 // --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------
 

@@ -92,7 +92,7 @@ extension TorchTree {
       guard shape.count <= 64, element.byteCount(of: shape) == raw.count else {
         throw CheckpointError(.damaged, "a NumPy array of shape \(shape) and type \(type.text) in \(raw.count) bytes")
       }
-      let source = try numpySource(BufferSource(raw), element, shape, swapped: type.isBigEndian, fortran: fortran)
+      let source = try type.source(BufferSource(raw), element, shape, fortran: fortran)
       fields.append(Record.Field("array", .tensor(try Tensor(dtype: element, shape: shape, source: source))))
     }
     fields.append(try typeField(dtype, type))
@@ -112,21 +112,5 @@ extension TorchTree {
   private mutating func rawData(_ node: Int32) throws(CheckpointError) -> Value {
     if case .list = pickle.nodes[Int(node)] { return try value(node) }
     return .bytes(try bytes(of: node))
-  }
-
-  private func numpySource(
-    _ data: BufferSource, _ dtype: DType, _ shape: [Int], swapped: Bool, fortran: Bool
-  ) throws(CheckpointError) -> any ByteSource {
-    let swapped = swapped && dtype.wordSize > 1
-    guard swapped || fortran, data.byteCount > 0 else { return data }
-    var strides = Array(repeating: 1, count: shape.count)
-    let order = fortran ? Array(shape.indices) : Array(shape.indices.reversed())
-    var step = 1
-    for index in order {
-      strides[index] = step
-      step *= shape[index]
-    }
-    let fixes = StridedSource.Fixes(swapped: swapped)
-    return try StridedSource(data, dtype: dtype, offset: 0, shape: shape, strides: strides, fixes: fixes)
   }
 }

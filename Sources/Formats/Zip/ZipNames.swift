@@ -1,15 +1,19 @@
 import Checkpoint
 
-/// The places of records by name. Case does not count, as in torch.
+/// The places of records by name.
 ///
 /// Nearly all names are `data/<number>`: those are looked up by the number.
 struct ZipNames: Sendable {
+  /// Whether case does not count, as in torch.
+  let foldsCase: Bool
   private var byNumber: [Int32] = []
   private var byName: [Key: Int] = [:]
 
+  init(foldsCase: Bool) { self.foldsCase = foldsCase }
+
   /// - Returns: false when the name is there already.
   mutating func add(_ name: String, at place: Int) -> Bool {
-    let name = Self.folded(name)
+    let name = folded(name)
     guard name.utf8.starts(with: "data/".utf8), let number = Self.number(name.utf8.dropFirst(5)) else {
       return byName.updateValue(place, forKey: Key.string(name)) == nil
     }
@@ -22,7 +26,7 @@ struct ZipNames: Sendable {
   }
 
   func place(of name: String) -> Int? {
-    let name = Self.folded(name)
+    let name = folded(name)
     if name.utf8.starts(with: "data/".utf8), let number = Self.number(name.utf8.dropFirst(5)) { return place(number) }
     return byName[Key.string(name)]
   }
@@ -45,8 +49,8 @@ struct ZipNames: Sendable {
     return number
   }
 
-  private static func folded(_ name: String) -> String {
-    guard name.utf8.contains(where: { $0 >= 0x41 && $0 <= 0x5A }) else { return name }
+  private func folded(_ name: String) -> String {
+    guard foldsCase, name.utf8.contains(where: { $0 >= 0x41 && $0 <= 0x5A }) else { return name }
     return String(decoding: name.utf8.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }, as: UTF8.self)
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// A deflated record, inflated into owned memory when it is first read.
 ///
 /// The size is never taken on faith: deflate cannot shrink anything more than 1032 times, and whoever made this source
-/// has compared the size with what the pickle needs.
+/// has compared the size with what is to be made of it.
 final class InflatedSource: ByteSource {
   let file: MappedFile
   let byteCount: Int
@@ -78,5 +78,26 @@ extension ZipArchive {
     case .stored: RecordSource(entry, of: self, verify: verify)
     case .deflated: try InflatedSource(entry, of: self, verify: verify)
     }
+  }
+}
+
+extension ZipArchive {
+  /// The first `count` bytes of a record, or all where it has fewer. The CRC-32 is not checked.
+  func start(of entry: ZipEntry, count: Int) throws(CheckpointError) -> [UInt8] {
+    defer { withExtendedLifetime(file) {} }
+    let payload = UnsafeRawBufferPointer(rebasing: file.bytes[entry.payload])
+    guard entry.method == .deflated else { return Array(payload.prefix(count)) }
+    guard let packed = payload.baseAddress else { return [] }
+    var made = -1
+    let bytes = [UInt8](unsafeUninitializedCapacity: min(count, entry.size)) { out, size in
+      guard let start = out.baseAddress else { return made = 0 }
+      made = ckpt_inflate_start(packed, payload.count, start, out.count)
+      size = max(made, 0)
+    }
+    guard made >= 0 else {
+      throw CheckpointError(
+        .damaged, "the record is no deflate stream", file: file.path, place: "record \(entry.name)")
+    }
+    return bytes
   }
 }

@@ -6,11 +6,14 @@ struct ZipEntryReader {
   let directory: ZipDirectory
   var folder = ""
   var entries: [ZipEntry] = []
-  var names = ZipNames()
+  var names: ZipNames
+  private let naming: ZipArchive.Naming
   private var folderBytes: [UInt8] = []
 
-  init(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+  init(_ bytes: UnsafeRawBufferPointer, naming: ZipArchive.Naming) throws(CheckpointError) {
     self.bytes = bytes
+    self.naming = naming
+    names = ZipNames(foldsCase: naming == .oneFolder)
     directory = try ZipDirectory(bytes)
   }
 
@@ -56,12 +59,12 @@ struct ZipEntryReader {
     }
     guard let method = ZipEntry.Method(rawValue: method) else {
       throw CheckpointError(
-        .unsupported, "the record is compressed with zip method \(method); torch reads methods 0 and 8",
+        .unsupported, "the record is compressed with zip method \(method); methods 0 and 8 are supported",
         place: "record \(try Self.text(rawName, place))")
     }
     // A folder's own entry.
     if rawName.last == 0x2F, size == 0 { return }
-    let name = try strip(rawName, place)
+    let name = naming == .oneFolder ? try strip(rawName, place) : try Self.text(rawName, place)
     do throws(CheckpointError) {
       let payload = try checkLocal(header, rawName: rawName, method: method, packed: packed, size: size)
       try add(ZipEntry(name: name, method: method, crc: crc, size: size, header: header, payload: payload))

@@ -1,11 +1,19 @@
 import Checkpoint
 
-/// The records of a PyTorch zip archive. Everything is checked before anything is handed out: names, bounds, overlaps.
+/// The records of a zip archive. Everything is checked before anything is handed out: names, bounds, overlaps.
 ///
 /// Sizes and CRC-32 come from the central directory, since miniz leaves them 0 in the local headers.
 struct ZipArchive: Sendable {
+  /// What the names of the records are held to.
+  enum Naming: Sendable {
+    /// As PyTorch has it: all records lie in one top folder, which is taken off their names, and case does not count.
+    case oneFolder
+    /// Any names.
+    case any
+  }
+
   let file: MappedFile
-  /// The folder that all records lie in, without the slash.
+  /// The folder that all records lie in, without the slash; empty where any names are allowed.
   let folder: String
   let entries: [ZipEntry]
   /// Whether any record has a CRC-32 (`torch.serialization.set_crc32_options(False)` writes 0 everywhere).
@@ -14,10 +22,10 @@ struct ZipArchive: Sendable {
   let trailingBytes: Int
   private let index: ZipNames
 
-  init(_ file: MappedFile) throws(CheckpointError) {
+  init(_ file: MappedFile, naming: Naming = .oneFolder) throws(CheckpointError) {
     do throws(CheckpointError) {
       defer { withExtendedLifetime(file) {} }
-      var reader = try ZipEntryReader(file.bytes)
+      var reader = try ZipEntryReader(file.bytes, naming: naming)
       try reader.readAll()
       self.file = file
       self.folder = reader.folder
@@ -30,7 +38,7 @@ struct ZipArchive: Sendable {
     }
   }
 
-  /// The record of a name (without the top folder). As in torch, case does not count.
+  /// The record of a name (without the top folder).
   func entry(_ name: String) -> ZipEntry? { index.place(of: name).map { entries[$0] } }
 
   /// The place in `entries` of the record `data/<key>`.
