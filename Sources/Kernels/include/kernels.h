@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "blocks.h"
+#include "conv.h"
 #include "elementwise.h"
 #include "graph.h"
 #include "numbers.h"
