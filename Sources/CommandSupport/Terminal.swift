@@ -36,6 +36,15 @@ package struct Terminal: Sendable {
 
   package static var errorsAreSeen: Bool { isatty(STDERR_FILENO) == 1 && !isDumb }
 
+  /// Whether the locale has Unicode.
+  package static var showsUnicode: Bool {
+    for name in ["LC_ALL", "LC_CTYPE", "LANG"] where isSet(name) {
+      let value = getenv(name).map { String(cString: $0).lowercased() } ?? ""
+      return value.contains("utf-8") || value.contains("utf8")
+    }
+    return false
+  }
+
   private static func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
 
   private static var isDumb: Bool { getenv("TERM").map { String(cString: $0) == "dumb" } ?? true }

@@ -5,7 +5,8 @@ import CommandSupport
 /// `ckpt`
 struct Root: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ckpt", abstract: "Checkpoints with weights and optimizer state: look, convert, verify, compare, train.",
+    commandName: "ckpt",
+    abstract: "Checkpoints with weights and optimizer state: look, convert, verify, compare, train.",
     discussion: """
       Reads and writes PyTorch's .pt and ckpt's own HDF5 files, which any HDF5 tool can open. Formats are recognised \
       by content; the output's by its name's ending.

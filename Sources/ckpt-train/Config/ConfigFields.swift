@@ -92,7 +92,8 @@ struct ConfigFields {
     if case .scalar(.string(let text)) = node.content {
       if words.contains(text) { return text }
       problems.add(
-        node.place, path(key), "expected \(Self.alternatives(words)), found '\(text)'"
+        node.place, path(key),
+        "expected \(Self.alternatives(words)), found '\(text)'"
           + (Suggestion.nearest(to: text, in: words).map { "; did you mean '\($0)'?" } ?? ""))
       return nil
     }

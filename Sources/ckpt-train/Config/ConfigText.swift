@@ -80,8 +80,9 @@ enum ConfigText {
   private static func value(_ scalar: Node.Scalar) -> Value? {
     switch scalar.tag.description {
     case "tag:yaml.org,2002:str", "!": .string(scalar.string)
-    case "": scalar.style == .plain || scalar.style == .any
-      ? Value(plainScalar: scalar.string) : .string(scalar.string)
+    case "":
+      scalar.style == .plain || scalar.style == .any
+        ? Value(plainScalar: scalar.string) : .string(scalar.string)
     default: nil
     }
   }

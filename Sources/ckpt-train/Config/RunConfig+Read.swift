@@ -110,7 +110,9 @@ extension RunConfig {
     }
 
     private mutating func evaluate(_ fields: inout ConfigFields) {
-      guard let node = fields.node("evaluate"), var inner = ConfigFields(node, "evaluate", fields.problems) else { return }
+      guard let node = fields.node("evaluate"), var inner = ConfigFields(node, "evaluate", fields.problems) else {
+        return
+      }
       if inner.required("every", "after how many steps") != nil { evaluateEvery = inner.count("every") }
       inner.end()
       if !fields.hasInside("data", "validation") {

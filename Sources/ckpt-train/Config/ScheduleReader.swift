@@ -68,7 +68,9 @@ enum ScheduleReader {
   }
 
   private static func check(_ found: Arguments, _ lr: Double?, _ fields: ConfigFields) {
-    guard case .double(let least)? = found.first(where: { $0.key == "min_lr" })?.value, let lr, least > lr else { return }
+    guard case .double(let least)? = found.first(where: { $0.key == "min_lr" })?.value, let lr, least > lr else {
+      return
+    }
     let place = fields.entries.first { $0.key == "min_lr" }?.value.place ?? fields.place
     fields.problems.add(
       place, fields.path("min_lr"), "expected at most the optimizer's lr, \(lr), found \(least)")

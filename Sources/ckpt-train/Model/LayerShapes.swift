@@ -81,7 +81,8 @@ struct LayerShapes {
       guard let inner = flow(shape, through: layers) else { return nil }
       guard inner.fits(shape) else {
         problems.add(
-          layer.place, layer.path, "expected layers that keep the shape \(shape), since it is added; they give \(inner)")
+          layer.place, layer.path, "expected layers that keep the shape \(shape), since it is added; they give \(inner)"
+        )
         return nil
       }
       return shape == .unknown ? inner : shape
@@ -105,7 +106,8 @@ struct LayerShapes {
       return norm.dimensions == 2 ? .sizes([norm.features, nil, nil]) : shape
     }
     let ranks = norm.dimensions == 2 ? 3...3 : 1...2
-    let expected = norm.dimensions == 2 ? "[N, \(norm.features), H, W]" : "[N, \(norm.features)] or [N, \(norm.features), L]"
+    let expected =
+      norm.dimensions == 2 ? "[N, \(norm.features), H, W]" : "[N, \(norm.features)] or [N, \(norm.features), L]"
     guard ranks.contains(sizes.count), sizes[0] == nil || sizes[0] == norm.features else {
       return mismatch(layer, shape, expected)
     }
@@ -125,7 +127,8 @@ struct LayerShapes {
 
   private func convolve(_ shape: ShapeFlow, _ layer: LayerConfig.Convolution, _ place: LayerConfig) -> ShapeFlow? {
     guard let sizes = image(shape, layer.inputs, place) else { return nil }
-    let spans = Pair((layer.kernel.height - 1) * layer.dilation.height + 1, (layer.kernel.width - 1) * layer.dilation.width + 1)
+    let spans = Pair(
+      (layer.kernel.height - 1) * layer.dilation.height + 1, (layer.kernel.width - 1) * layer.dilation.width + 1)
     return windows(sizes, layer.outputs, spans, layer.stride, layer.padding, shape, place)
   }
 
