@@ -64,6 +64,7 @@ bench: build venv
 fixtures: venv
 	.venv/bin/python fixtures/make_torch_fixtures.py
 	.venv/bin/python fixtures/make_hostile.py
+	.venv/bin/python fixtures/make_data.py
 
 # Until the README announces version 1.0 as released, its golden files may be made anew; after that never.
 GOLDEN := fixtures/golden/1.0

@@ -77,12 +77,14 @@ struct SafetensorsHeader {
   }
 
   private static func check(_ dtype: DType, _ shape: [Int], _ offsets: [Int]) throws(CheckpointError) {
-    guard let count = elementCount(of: shape), case let (bits, overflow) = count.multipliedReportingOverflow(
-      by: dtype.bitWidth), !overflow
+    guard let count = elementCount(of: shape),
+      case let (bits, overflow) = count.multipliedReportingOverflow(
+        by: dtype.bitWidth), !overflow
     else { throw CheckpointError(.damaged, "shape \(shape) of \(dtype.rawValue) is too large") }
     guard bits % 8 == 0, bits / 8 == offsets[1] - offsets[0] else {
       throw CheckpointError(
-        .damaged, "shape \(shape) of \(dtype.rawValue) takes \(bits) bits, data_offsets \(offsets) give "
+        .damaged,
+        "shape \(shape) of \(dtype.rawValue) takes \(bits) bits, data_offsets \(offsets) give "
           + "\(offsets[1] - offsets[0]) bytes")
     }
   }

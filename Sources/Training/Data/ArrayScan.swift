@@ -55,7 +55,7 @@ struct ArrayScan {
         try convert(base, n, into: out)
       }
       note(out, n)
-    } else if stored != wanted || wanted == CK_I64 {
+    } else if wanted == CK_I64 || stored != wanted && stored != CK_U8 {  // bytes all fit
       var room: [Int64] = []
       swap(&room, &scratch)
       defer { swap(&room, &scratch) }
@@ -84,17 +84,17 @@ struct ArrayScan {
   /// What is wrong with the first element of `n` that cannot be used.
   private func failure(in base: UnsafeRawPointer, _ n: Int) -> CheckpointError {
     for index in 0..<n {
-      let at = base + index * size
+      let item = base + index * size
       var room = 0.0
       var number = 0.0
-      ck_to_double(at, stored, &number, 1)
+      ck_to_double(item, stored, &number, 1)
       let isFinite = number.isFinite
-      guard !isFinite || ck_cast(at, stored, &room, wanted, 1) > 0 else { continue }
+      guard !isFinite || ck_cast(item, stored, &room, wanted, 1) > 0 else { continue }
       let sample = (element + index) / row
       guard isFinite else {
         return at(sample, .damaged, number.isNaN ? "not a number (NaN)" : "an infinity", advice: Self.cleaning)
       }
-      let text = isFloat ? "\(number)" : Self.integer(at, stored)
+      let text = isFloat ? "\(number)" : Self.integer(item, stored)
       if wanted == CK_I64 { return at(sample, .damaged, "\(text), where a label (an integer) is due") }
       return at(sample, .damaged, "\(text) does not fit float32, which training computes with")
     }

@@ -22,6 +22,7 @@ final class SampleArray {
   private let row: Int
   private let stored, wanted: ck_number
   private let content: Content
+  private let isConverted: Bool
   private var lastShape: [Int] = []
 
   private enum Content {
@@ -82,8 +83,6 @@ final class SampleArray {
     isConverted = true
   }
 
-  private let isConverted: Bool
-
   private static func dtype(_ stored: DType, _ role: Role) -> Variable.DType {
     switch role {
     case .numbers: .float32
@@ -110,11 +109,12 @@ final class SampleArray {
   /// The number of the first sample with an integer outside `allowed`, and that integer.
   func firstOutside(_ allowed: Range<Int>, ignoring ignored: Int?) throws(CheckpointError) -> (row: Int, found: Int)? {
     guard info.dtype == .int64 else { return nil }
-    for sample in 0..<count {
-      let values = try gather([sample])
-      for index in 0..<row {
+    for start in stride(from: 0, to: count, by: 1024) {
+      let samples = Array(start..<min(start + 1024, count))
+      let values = try gather(samples)
+      for index in 0..<(samples.count * row) {
         let value = Int(values.storage.integers[index])
-        if !allowed.contains(value), value != ignored { return (sample, value) }
+        if !allowed.contains(value), value != ignored { return (start + index / row, value) }
       }
     }
     return nil
