@@ -10,6 +10,7 @@
 #include "elementwise.h"
 #include "graph.h"
 #include "numbers.h"
+#include "optimizer.h"
 #include "parallel.h"
 #include "small_gemm.h"
 #include "samples.h"
