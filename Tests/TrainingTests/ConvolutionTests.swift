@@ -118,11 +118,20 @@ import Testing
   }
 
   @Test func initialWeightsAreWithinPyTorchsBounds() throws {
-    let layer = try Conv2d(8, 64, kernelSize: 3, groups: 2)
+    let layer = try Conv2d(8, 64, kernelSize: 3, groups: 2, generator: Generator(seed: 5))
     let bound = Float(1 / 6.0)  // 1 / sqrt(8 / 2 * 3 * 3)
     let weights = try layer.weight.rowMajor() + (try #require(layer.bias).rowMajor())
     #expect(weights.allSatisfy { abs($0) <= bound })
     #expect(weights.contains { $0 > 0.95 * bound } && weights.contains { $0 < -0.95 * bound })
+    let again = try Conv2d(8, 64, kernelSize: 3, groups: 2, generator: Generator(seed: 5))
+    #expect(try again.weight.rowMajor() + (try #require(again.bias).rowMajor()) == weights)
+  }
+}
+
+@Suite struct PhiloxTests {
+  /// Known answers of Random123's `kat_vectors` that a 64-bit seed and counter reach.
+  @Test func agreesWithRandom123() {
+    #expect(philox(0, 0) == SIMD4(0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8))
   }
 }
 

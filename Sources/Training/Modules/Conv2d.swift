@@ -43,8 +43,8 @@ public final class Conv2d: Module {
     self.bias = bias ? try Parameter(shape: [outChannels]) : nil
     super.init()
     let bound = 1 / Double(shape[1] * shape[2] * shape[3]).squareRoot()
-    try weight.fillUniform(-bound, bound, generator)
-    try self.bias?.fillUniform(-bound, bound, generator)
+    weight.fillUniform(-bound, bound, generator)
+    self.bias?.fillUniform(-bound, bound, generator)
   }
 
   public override func forward(_ input: Variable) throws(CheckpointError) -> Variable {
