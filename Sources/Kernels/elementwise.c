@@ -1,5 +1,5 @@
 #include "elementwise.h"
 
-void ck_add(float *to, const float *a, const float *b, size_t count) {
-  for (size_t i = 0; i < count; i++) to[i] = a[i] + b[i];
+void ck_add(float *restrict a, const float *restrict b, size_t count) {
+  for (size_t i = 0; i < count; i++) a[i] += b[i];
 }

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
-void ck_add(float *to, const float *a, const float *b, size_t count);
+/// a += b
+void ck_add(float *a, const float *b, size_t count);
 
 #endif
