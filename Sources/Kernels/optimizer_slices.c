@@ -1,0 +1,48 @@
+#include "optimizer_slices.h"
+
+/// Elements of one piece of work: some hundred kilobytes with its moments.
+#define PIECE ((size_t)1 << 15)
+
+typedef struct {
+  const ck_optimizer_tensor *tensors;
+  size_t count, total;
+  ck_slice_step *step;
+} work;
+
+/// Where a tensor ends among all elements: each takes up whole cache lines.
+static size_t end_of(const ck_optimizer_tensor *t) {
+  return t->offset + (t->gradient ? (t->count + 15) / 16 * 16 : 0);
+}
+
+/// The first tensor that ends behind an element.
+static size_t tensor_at(const work *w, size_t element) {
+  size_t low = 0, high = w->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (end_of(&w->tensors[middle]) <= element) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+static void piece(size_t index, void *context) {
+  const work *w = context;
+  size_t from = index * PIECE, to = from + PIECE;
+  for (size_t i = tensor_at(w, from); i < w->count && w->tensors[i].offset < to; i++) {
+    const ck_optimizer_tensor *t = &w->tensors[i];
+    if (!t->gradient) continue;
+    size_t first = from > t->offset ? from - t->offset : 0, end = to - t->offset;
+    if (end > t->count) end = t->count;
+    if (first < end) w->step(t, first, end);
+  }
+}
+
+void ck_for_each_slice(ck_optimizer_tensor *tensors, size_t count, ck_slice_step *step) {
+  size_t total = 0;
+  for (size_t i = 0; i < count; i++) {
+    tensors[i].offset = total;
+    total = end_of(&tensors[i]);
+  }
+  work w = {tensors, count, total, step};
+  for (size_t i = 0; i * PIECE < total; i++) piece(i, &w);
+}
