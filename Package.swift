@@ -83,7 +83,6 @@ let package = Package(
     .executableTarget(
       name: "ckpt-bench", dependencies: ["Checkpoint", "CheckpointFormats"], path: "Benchmarks/ckpt-bench",
       swiftSettings: settings),
-    .executableTarget(name: "tmpdata", dependencies: ["Training", "Checkpoint"], path: "Benchmarks/tmpdata", swiftSettings: settings),
     .testTarget(name: "HDF5Tests", dependencies: ["HDF5"], swiftSettings: settings),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: settings),
     .testTarget(
