@@ -76,7 +76,7 @@ let package = Package(
         "Checkpoint", "CheckpointFormats", "HDF5", "Kernels",
         .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
         .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
-      ], exclude: ["Backend", "Functions", "Modules", "Optimizers", "Run/Trainer.swift", "Run/Trainer+Run.swift", "Run/Trainer+State.swift"], // LOCAL
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "ckpt-train",
@@ -92,8 +92,8 @@ let package = Package(
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: settings),
     .testTarget(
       name: "FormatsTests", dependencies: ["CheckpointFormats", "Checkpoint", "HDF5"], swiftSettings: settings),
-//LOCAL    .testTarget(
-//LOCAL      name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats"], swiftSettings: settings),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats"], swiftSettings: settings),
     .testTarget(
       name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "CommandSupport", "ckpt", "ckpt-train"],
       swiftSettings: settings),
