@@ -128,13 +128,6 @@ import Testing
   }
 }
 
-@Suite struct PhiloxTests {
-  /// Known answers of Random123's `kat_vectors` that a 64-bit seed and counter reach.
-  @Test func agreesWithRandom123() {
-    #expect(philox(0, 0) == SIMD4(0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8))
-  }
-}
-
 @Suite struct ConvolutionErrorTests {
   private func message(_ body: () throws -> Void) -> String {
     do {

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "activations.h"
 #include "blocks.h"
 #include "conv.h"
 #include "elementwise.h"
@@ -12,6 +13,8 @@
 #include "numbers.h"
 #include "optimizer.h"
 #include "parallel.h"
+#include "random.h"
+#include "rows.h"
 #include "small_gemm.h"
 #include "samples.h"
 

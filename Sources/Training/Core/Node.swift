@@ -17,12 +17,12 @@ class Node {
     depth = max(first.depth, second?.depth ?? 0, third?.depth ?? 0) + 1
   }
 
-  /// For nodes with more inputs, which `pushInputs` knows of.
-  init(_ first: Variable, depth: Int) {
+  /// For nodes with more inputs, which `pushInputs` knows of: `deepest` is their largest depth.
+  init(_ first: Variable, _ second: Variable? = nil, _ third: Variable? = nil, deepest: Int) {
     self.first = first
-    second = nil
-    third = nil
-    self.depth = depth
+    self.second = second
+    self.third = third
+    depth = max(first.depth, second?.depth ?? 0, third?.depth ?? 0, deepest) + 1
   }
 
   /// Takes the gradient of the result and adds to the gradients of the inputs. Where `gradient` is known to be held
@@ -47,7 +47,7 @@ final class ClosureNode: Node {
     self.body = body
     var deepest = 0
     for input in inputs { deepest = max(deepest, input.depth) }
-    super.init(first, depth: deepest + 1)
+    super.init(first, deepest: deepest)
   }
 
   override func backward(_ gradient: inout Storage) throws(CheckpointError) { try body(gradient) }

@@ -1,4 +1,4 @@
-public import Checkpoint
+import Checkpoint
 internal import Kernels
 
 /// A block of memory that one tensor lies in, aligned to 64 bytes. What it holds at first is undefined. Blocks are used

@@ -50,6 +50,17 @@ extension Variable {
     ck_add(own.floats, own.floats, storage.floats, count)
   }
 
+  /// Where to write a part of this value's gradient, and whether it is to be added to what is there (1) or every element
+  /// to be set (0).
+  final func gradientTarget() throws(CheckpointError) -> (floats: UnsafeMutablePointer<Float>, accumulates: Int32) {
+    guard gradient != nil else {
+      let fresh = try Storage(byteCount: count * 4)
+      gradient = fresh
+      return (fresh.floats, 0)
+    }
+    return (try ownGradient().floats, 1)
+  }
+
   /// The gradient in a storage that nobody else holds: a copy where it is shared.
   private func ownGradient() throws(CheckpointError) -> Storage {
     if !isKnownUniquelyReferenced(&gradient), let shared = gradient {
@@ -93,6 +104,13 @@ extension Variable {
       do throws(CheckpointError) { try node.backward(&gradient) } catch { failure = error }
     }
     if let failure { throw failure }
+  }
+}
+
+extension Storage {
+  /// Memory for a gradient of `count` elements that is computed from this one: this storage where nobody else holds it.
+  static func reusing(_ gradient: inout Storage) throws(CheckpointError) -> Storage {
+    isKnownUniquelyReferenced(&gradient) ? gradient : try Storage(byteCount: gradient.byteCount)
   }
 }
 

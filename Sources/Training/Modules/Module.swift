@@ -8,6 +8,8 @@ public import Checkpoint
 open class Module {
   /// Whether the module is training, as `train()` and `eval()` set it: dropout and batch norm behave differently.
   public internal(set) final var training = true
+  /// Where the module takes random numbers from while it computes; the shared generator where nil.
+  public internal(set) final var generator: Generator?
 
   public init() {}
 
@@ -19,6 +21,9 @@ open class Module {
   }
 
   public final func callAsFunction(_ input: Variable) throws(CheckpointError) -> Variable { try forward(input) }
+
+  /// The parameters, buffers and modules that lie in this module itself, in the order of its properties.
+  func members() -> Members { Members(of: self) }
 }
 
 /// What a module keeps in its state beside parameters: `torch.nn.Buffer`.
