@@ -75,7 +75,7 @@ func error(_ found: Variable?, _ expected: Tensor?) throws -> Float {
 }
 
 /// What is allowed: PyTorch's own float32 is as far from the truth.
-let tolerance: Float = 1e-6
+let engineTolerance: Float = 1e-6
 
 /// Runs `body` with one and with two threads.
 func withThreadCounts(_ body: (Int) throws -> Void) rethrows {

@@ -35,10 +35,10 @@ import Testing
   @Test(arguments: EngineCase.functions) func agreesWithAutograd(_ fixture: EngineCase) throws {
     let inputs = try fixture.inputs()
     let output = try #require(try Self.apply(fixture.name, inputs))
-    #expect(try error(output, fixture.tensor("output")) < tolerance)
+    #expect(try error(output, fixture.tensor("output")) < engineTolerance)
     try fixture.goBack(from: output)
     for (input, expected) in zip(inputs, fixture.list("input_grads")) where expected != nil {
-      #expect(try error(input.grad, expected) < tolerance)
+      #expect(try error(input.grad, expected) < engineTolerance)
     }
   }
 

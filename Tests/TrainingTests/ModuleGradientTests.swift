@@ -45,14 +45,14 @@ import Testing
     try module.loadStateDict(fixture.state)
     let inputs = try fixture.inputs()
     let output = try module(inputs[0])
-    #expect(try error(output, fixture.tensor("output")) < tolerance)
+    #expect(try error(output, fixture.tensor("output")) < engineTolerance)
     try fixture.goBack(from: output)
     for (name, parameter) in module.namedParameters().map({ ($0.name, $0.parameter) }) {
       let difference = try error(parameter.grad, fixture.gradient(name))
-      #expect(difference < tolerance, "\(name)")
+      #expect(difference < engineTolerance, "\(name)")
     }
     for (input, expected) in zip(inputs, fixture.list("input_grads")) where expected != nil {
-      #expect(try error(input.grad, expected) < tolerance)
+      #expect(try error(input.grad, expected) < engineTolerance)
     }
   }
 

@@ -71,7 +71,7 @@ import Testing
   final class Net: Module {
     let fc1: Linear
     let blocks: [Module]
-    @Named("ln") var norm: LayerNorm
+    @Named var norm: LayerNorm
     let scale: Parameter
     let seen: Buffer
     var none: Linear?
