@@ -91,7 +91,8 @@ let package = Package(
     .testTarget(
       name: "FormatsTests", dependencies: ["CheckpointFormats", "Checkpoint", "HDF5"], swiftSettings: settings),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats", "Kernels"], swiftSettings: settings),
+      name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats", "Kernels"],
+      swiftSettings: settings),
     .testTarget(
       name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "ckpt"], swiftSettings: settings),
   ]

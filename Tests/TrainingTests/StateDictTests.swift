@@ -96,7 +96,9 @@ import Testing
   @Test func aModuleOfOnesOwnIsFoundByItsProperties() throws {
     let net = try Net(4)
     #expect(
-      net.namedParameters().map(\.name) == ["scale", "fc1.weight", "fc1.bias", "blocks.1.weight", "ln.weight", "ln.bias"])
+      net.namedParameters().map(\.name) == [
+        "scale", "fc1.weight", "fc1.bias", "blocks.1.weight", "ln.weight", "ln.bias",
+      ])
     #expect(net.namedBuffers().map(\.name) == ["seen"])
     #expect(net.modules().count == 5)
     try net(try Variable([1, 2, 3, 4, 5, 6], shape: [2, 3])).sum().backward()
