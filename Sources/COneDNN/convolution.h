@@ -27,22 +27,11 @@ typedef struct ck_conv_pass ck_conv_pass;
 struct ck_conv_pass {
   ck_conv_kind kind;
   int bias;
+  /// Memory and streams must be of the engine that the pass was made with.
+  dnnl_engine_t engine;
   dnnl_primitive_t run, reorder;
   dnnl_memory_desc_t images, plain, filters, vector, results, scratch;
 };
-
-/// The engine is one for the process and never given back: it owns nothing but a number.
-static inline dnnl_engine_t ck_conv_engine(void) {
-  static _Thread_local dnnl_engine_t engine;
-  if (!engine && dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) engine = NULL;
-  return engine;
-}
-
-static inline dnnl_stream_t ck_conv_stream(void) {
-  static _Thread_local dnnl_stream_t stream;
-  if (!stream && dnnl_stream_create(&stream, ck_conv_engine(), dnnl_stream_default_flags) != dnnl_success) stream = NULL;
-  return stream;
-}
 
 static inline int ck_conv_describe(const ck_conv_shape *s, dnnl_memory_desc_t *images, dnnl_memory_desc_t *plain,
                                    dnnl_memory_desc_t *any, dnnl_memory_desc_t *vector, dnnl_memory_desc_t *results) {
@@ -92,7 +81,7 @@ static inline dnnl_primitive_desc_t ck_conv_plan(const ck_conv_shape *s, ck_conv
   if (dnnl_primitive_attr_create(&settings) != dnnl_success) return NULL;
   // Memory to work with is the caller's, since threads share the pass.
   if (dnnl_primitive_attr_set_scratchpad_mode(settings, dnnl_scratchpad_mode_user) != dnnl_success ||
-      dnnl_primitive_desc_create(&plan, &wanted, settings, ck_conv_engine(), hint) != dnnl_success)
+      dnnl_primitive_desc_create(&plan, &wanted, settings, pass->engine, hint) != dnnl_success)
     plan = NULL;
   dnnl_primitive_attr_destroy(settings);
   return plan;
@@ -104,7 +93,7 @@ static inline dnnl_primitive_t ck_conv_reorder(const ck_conv_pass *pass) {
   const dnnl_memory_desc_t *from = out ? &pass->filters : &pass->plain, *to = out ? &pass->plain : &pass->filters;
   dnnl_primitive_desc_t plan = NULL;
   dnnl_primitive_t made = NULL;
-  if (dnnl_reorder_primitive_desc_create(&plan, from, ck_conv_engine(), to, ck_conv_engine(), NULL) != dnnl_success)
+  if (dnnl_reorder_primitive_desc_create(&plan, from, pass->engine, to, pass->engine, NULL) != dnnl_success)
     return NULL;
   if (dnnl_primitive_create(&made, plan) != dnnl_success) made = NULL;
   dnnl_primitive_desc_destroy(plan);
@@ -115,14 +104,18 @@ static inline void ck_conv_free(ck_conv_pass *pass) {
   if (!pass) return;
   if (pass->run) dnnl_primitive_destroy(pass->run);
   if (pass->reorder) dnnl_primitive_destroy(pass->reorder);
+  dnnl_engine_destroy(pass->engine);
   free(pass);
 }
 
 /// A pass over `shape.batch` images; NULL when oneDNN cannot.
 static inline ck_conv_pass *ck_conv_create(const ck_conv_shape *shape, ck_conv_kind kind) {
-  if (!ck_conv_engine()) return NULL;
   ck_conv_pass *pass = calloc(1, sizeof *pass);
   if (!pass) return NULL;
+  if (dnnl_engine_create(&pass->engine, dnnl_cpu, 0) != dnnl_success) {
+    free(pass);
+    return NULL;
+  }
   dnnl_primitive_desc_t hint = NULL, plan = NULL;
   if (kind != ck_conv_forward) hint = ck_conv_plan(shape, ck_conv_forward, NULL, pass);
   if (kind == ck_conv_forward || hint) plan = ck_conv_plan(shape, kind, hint, pass);
@@ -146,24 +139,30 @@ static inline ck_conv_pass *ck_conv_create(const ck_conv_shape *shape, ck_conv_k
 }
 
 /// How many bytes the filters take in the order of the pass, which may be padded.
-static inline size_t ck_conv_filter_bytes(const ck_conv_pass *pass) { return dnnl_memory_desc_get_size(&pass->filters); }
+static inline size_t ck_conv_filter_bytes(const ck_conv_pass *pass) {
+  return dnnl_memory_desc_get_size(&pass->filters);
+}
+
 /// How much memory to work with a run needs.
 static inline size_t ck_conv_scratch_bytes(const ck_conv_pass *pass) {
   return dnnl_memory_desc_get_size(&pass->scratch);
 }
 
-static inline int ck_conv_execute(dnnl_primitive_t primitive, int count, const int *names,
+/// Runs a primitive of the pass. What is made for it costs less than a microsecond, and belongs to this thread.
+static inline int ck_conv_execute(const ck_conv_pass *pass, dnnl_primitive_t primitive, int count, const int *names,
                                   const dnnl_memory_desc_t **kinds, void **places) {
+  dnnl_stream_t stream = NULL;
+  if (dnnl_stream_create(&stream, pass->engine, dnnl_stream_default_flags) != dnnl_success) return 0;
   dnnl_exec_arg_t arguments[5];
-  int made = 0, fine = ck_conv_stream() != NULL;
-  for (; fine && made < count; made++) {
+  int made = 0;
+  for (; made < count; made++) {
     arguments[made].arg = names[made];
-    fine = dnnl_memory_create(&arguments[made].memory, kinds[made], ck_conv_engine(), places[made]) == dnnl_success;
-    if (!fine) break;
+    if (dnnl_memory_create(&arguments[made].memory, kinds[made], pass->engine, places[made]) != dnnl_success) break;
   }
-  if (fine) fine = dnnl_primitive_execute(primitive, ck_conv_stream(), count, arguments) == dnnl_success;
-  if (fine) fine = dnnl_stream_wait(ck_conv_stream()) == dnnl_success;
+  const int fine = made == count && dnnl_primitive_execute(primitive, stream, count, arguments) == dnnl_success &&
+                   dnnl_stream_wait(stream) == dnnl_success;
   for (int i = 0; i < made; i++) dnnl_memory_destroy(arguments[i].memory);
+  dnnl_stream_destroy(stream);
   return fine;
 }
 
@@ -173,7 +172,7 @@ static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float 
   const int names[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
   const dnnl_memory_desc_t *kinds[] = {out ? &pass->filters : &pass->plain, out ? &pass->plain : &pass->filters};
   void *places[] = {(void *)from, to};
-  return ck_conv_execute(pass->reorder, 2, names, kinds, places);
+  return ck_conv_execute(pass, pass->reorder, 2, names, kinds, places);
 }
 
 /// One run. `images` and `results` are values or gradients, `filters` lie in the order of the pass; which of them is
@@ -189,7 +188,7 @@ static inline int ck_conv_run(const ck_conv_pass *pass, float *images, float *fi
   const int names[] = {row[0], row[1], row[2], DNNL_ARG_SCRATCHPAD, DNNL_ARG_BIAS};
   const dnnl_memory_desc_t *kinds[] = {&pass->images, &pass->filters, &pass->results, &pass->scratch, &pass->vector};
   void *places[] = {images, filters, results, scratch, bias};
-  return ck_conv_execute(pass->run, pass->bias ? 5 : 4, names, kinds, places);
+  return ck_conv_execute(pass, pass->run, pass->bias ? 5 : 4, names, kinds, places);
 }
 
 #else

@@ -4,7 +4,8 @@ import Testing
 @testable import Training
 
 @Suite struct PoolingTests {
-  @Test(arguments: [Variable.Layout.contiguous, .channelsLast]) func agreesWithAutograd(layout: Variable.Layout) throws {
+  @Test(arguments: [Variable.Layout.contiguous, .channelsLast]) func agreesWithAutograd(layout: Variable.Layout) throws
+  {
     let cases = try ConvolutionFixtures.cases("poolings")
     #expect(cases.count == 18)
     for item in cases {

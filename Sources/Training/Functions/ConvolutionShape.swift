@@ -19,7 +19,8 @@ struct ConvolutionShape: Hashable, Sendable {
     let owner = "conv2d"
     guard input.count == 4, weight.count == 4 else {
       throw CheckpointError(
-        .usage, "\(owner): input of shape \(input) and weight of shape \(weight), where [N, C, H, W] and "
+        .usage,
+        "\(owner): input of shape \(input) and weight of shape \(weight), where [N, C, H, W] and "
           + "[out, in / groups, kH, kW] are due")
     }
     guard groups > 0, weight[0] % groups == 0 else {
@@ -27,11 +28,13 @@ struct ConvolutionShape: Hashable, Sendable {
     }
     guard input[1] == weight[1] * groups else {
       throw CheckpointError(
-        .usage, "\(owner): input of shape \(input) has \(input[1]) channels, where weight of shape \(weight) in "
+        .usage,
+        "\(owner): input of shape \(input) has \(input[1]) channels, where weight of shape \(weight) in "
           + "\(groups) group\(groups == 1 ? "" : "s") takes \(weight[1] * groups)")
     }
     if let bias, bias != [weight[0]] {
-      throw CheckpointError(.usage, "\(owner): bias of shape \(bias), where weight of shape \(weight) is due [\(weight[0])]")
+      throw CheckpointError(
+        .usage, "\(owner): bias of shape \(bias), where weight of shape \(weight) is due [\(weight[0])]")
     }
     window = ConvolutionWindow(
       kernel: Pair(weight[2], weight[3]), stride: stride, padding: padding, dilation: dilation)

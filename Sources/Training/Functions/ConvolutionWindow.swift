@@ -53,7 +53,8 @@ struct ConvolutionWindow: Hashable, Sendable {
     let reach = Pair(dilation.height * (kernel.height - 1) + 1, dilation.width * (kernel.width - 1) + 1)
     guard reach.height <= padded.height, reach.width <= padded.width else {
       throw CheckpointError(
-        .usage, "\(owner): a kernel of \(kernel)\(dilation == 1 ? "" : " with dilation \(dilation)") "
+        .usage,
+        "\(owner): a kernel of \(kernel)\(dilation == 1 ? "" : " with dilation \(dilation)") "
           + "does not fit into an image of \(image) with padding \(padding)")
     }
     return Pair(

@@ -83,7 +83,8 @@ public class BatchNorm: Module {
     let count = shape.perChannel
     guard count > 1 || (!training && count == 1) else {
       throw CheckpointError(
-        .usage, "\(type(of: self)): an input of shape \(input.shape) has \(count) value\(count == 1 ? "" : "s") per "
+        .usage,
+        "\(type(of: self)): an input of shape \(input.shape) has \(count) value\(count == 1 ? "" : "s") per "
           + "channel: too few for a variance")
     }
     // Sums of differences from a value near the mean: what is squared stays small.
