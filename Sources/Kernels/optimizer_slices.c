@@ -1,7 +1,11 @@
 #include "optimizer_slices.h"
 
+#include "include/parallel.h"
+
 /// Elements of one piece of work: some hundred kilobytes with its moments.
 #define PIECE ((size_t)1 << 15)
+/// Up to so many the calling thread is done before another one would be there.
+#define ALONE ((size_t)1 << 16)
 
 typedef struct {
   const ck_optimizer_tensor *tensors;
@@ -25,9 +29,7 @@ static size_t tensor_at(const work *w, size_t element) {
   return low;
 }
 
-static void piece(size_t index, void *context) {
-  const work *w = context;
-  size_t from = index * PIECE, to = from + PIECE;
+static void run(const work *w, size_t from, size_t to) {
   for (size_t i = tensor_at(w, from); i < w->count && w->tensors[i].offset < to; i++) {
     const ck_optimizer_tensor *t = &w->tensors[i];
     if (!t->gradient) continue;
@@ -37,6 +39,8 @@ static void piece(size_t index, void *context) {
   }
 }
 
+static void piece(void *context, size_t index) { run(context, index * PIECE, (index + 1) * PIECE); }
+
 void ck_for_each_slice(ck_optimizer_tensor *tensors, size_t count, ck_slice_step *step) {
   size_t total = 0;
   for (size_t i = 0; i < count; i++) {
@@ -44,5 +48,6 @@ void ck_for_each_slice(ck_optimizer_tensor *tensors, size_t count, ck_slice_step
     total = end_of(&tensors[i]);
   }
   work w = {tensors, count, total, step};
-  for (size_t i = 0; i * PIECE < total; i++) piece(i, &w);
+  if (total <= ALONE) run(&w, 0, total);
+  else ck_parallel((total + PIECE - 1) / PIECE, piece, &w);
 }

@@ -33,8 +33,8 @@ public struct AdamOptions: Sendable, Equatable {
 
   var kernelOptions: ck_adam_options {
     ck_adam_options(
-      lr: lr, beta1: betas.0, beta2: betas.1, eps: eps, weight_decay: weightDecay, decoupled: decoupledWeightDecay ? 1 : 0,
-      amsgrad: amsgrad ? 1 : 0, maximize: maximize ? 1 : 0)
+      lr: lr, beta1: betas.0, beta2: betas.1, eps: eps, weight_decay: weightDecay,
+      decoupled: decoupledWeightDecay ? 1 : 0, amsgrad: amsgrad ? 1 : 0, maximize: maximize ? 1 : 0)
   }
 }
 

@@ -58,7 +58,7 @@ final class StorageSource: ByteSource, @unchecked Sendable {
   /// - Throws: `inputOutput` when memory is short.
   init(copying storage: Storage, byteCount: Int) throws(CheckpointError) {
     let copy = try Storage(byteCount: byteCount)
-    copy.base.copyMemory(from: storage.base, byteCount: byteCount)
+    ck_copy(copy.base, storage.base, byteCount)
     self.storage = copy
     self.byteCount = byteCount
   }

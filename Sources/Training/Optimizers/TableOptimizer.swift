@@ -14,9 +14,14 @@ protocol TableOptimizer: Optimizer {
   var options: [Options] { get set }
   var extras: [GroupExtras] { get set }
   var table: ParameterTable { get }
+
+  /// Makes the state that a parameter has before its first step.
+  func startState(_ index: Int) throws(CheckpointError)
 }
 
 extension TableOptimizer {
+  func startState(_ index: Int) throws(CheckpointError) {}
+
   public var parameters: [[NamedParameter]] { table.groups }
 
   public var learningRates: [Double] {
