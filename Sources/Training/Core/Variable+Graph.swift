@@ -47,7 +47,7 @@ extension Variable {
       return
     }
     let own = try ownGradient()
-    ck_add(own.floats, storage.floats, count)
+    ck_add(own.floats, own.floats, storage.floats, count)
   }
 
   /// Where to write a part of this value's gradient, and whether it is to be added to what is there (1) or every element
