@@ -15,5 +15,16 @@ struct TrainProgram: ParsableCommand {
   }
 
   func run() throws {
+    let code: Int32
+    do {
+      code = try TrainSession(arguments: arguments).run()
+    } catch let error as ConfigErrors {
+      Terminal.writeError(error.report)
+      code = error.exitCode
+    } catch let error as CheckpointError {
+      Terminal.writeError(error.report)
+      code = error.code.exitCode
+    }
+    if code != Exit.yes { throw ExitCode(code) }
   }
 }

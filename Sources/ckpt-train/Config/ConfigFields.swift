@@ -1,4 +1,5 @@
 import Checkpoint
+import Training
 
 /// A map of a config while it is read: every key is asked for once, and what nobody asked for is unknown.
 ///
@@ -184,14 +185,6 @@ struct ConfigFields {
     guard let last = words.last, words.count > 1 else { return words.first ?? "" }
     return words.dropLast().joined(separator: ", ") + " or " + last
   }
-}
-
-/// Height and width.
-struct Pair: Sendable, Equatable {
-  var height: Int
-  var width: Int
-
-  init(_ height: Int, _ width: Int) { (self.height, self.width) = (height, width) }
 }
 
 /// A value, and where it was written.

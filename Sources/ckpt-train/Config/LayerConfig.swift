@@ -1,3 +1,5 @@
+import Training
+
 /// A layer of `sequential`.
 struct LayerConfig: Sendable {
   indirect enum Kind: Sendable {

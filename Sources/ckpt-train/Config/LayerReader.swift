@@ -1,4 +1,5 @@
 import Checkpoint
+import Training
 
 /// Reads the list of layers.
 enum LayerReader {

@@ -12,7 +12,8 @@ extension RunFolder {
   ///
   /// - Throws: `cannotCreate` where one cannot be removed.
   func removeRun() throws(CheckpointError) {
-    let files = try steps().map(file(ofStep:)) + ["best.h5", "metrics.csv", RunRecord.name].map { Paths.join(path, $0) }
+    let files =
+      try steps().map(file(ofStep:)) + ["best.h5", "metrics.csv", RunRecord.name].map { Paths.join(path, $0) }
     for file in files {
       guard unlink(file) != 0, errno != ENOENT else { continue }
       throw CheckpointError(.cannotCreate, "cannot be replaced: \(systemMessage(errno))", file: file)

@@ -1,3 +1,5 @@
+import Training
+
 /// Sends a shape through layers and notes where it does not fit.
 struct LayerShapes {
   let problems: ConfigProblems
