@@ -122,7 +122,10 @@ import Testing
       "out: runs/a", "schedule: {multistep: {milestones: [30, 10]}}",
       "run.yaml:17:36: schedule.multistep.milestones: expected rising numbers, found [30, 10]"
     ),
-    ("out: runs/a", "out: [runs", "run.yaml:18:1: is no YAML: while parsing a flow sequence, did not find expected ',' or ']'"),
+    (
+      "out: runs/a", "out: [runs",
+      "run.yaml:18:1: is no YAML: while parsing a flow sequence, did not find expected ',' or ']'"
+    ),
     (
       "out: runs/a", "out: &a runs",
       "run.yaml:17:6: '&a' is an anchor of YAML, which configs do not use; "

@@ -13,8 +13,11 @@ final class Scratch: Sendable {
     folder = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
   }
 
-  deinit {
-    for name in names() { unlink(path(name)) }
+  deinit { Self.remove(folder) }
+
+  /// A folder and all that is in it.
+  private static func remove(_ folder: String) {
+    for name in names(in: folder) where unlink("\(folder)/\(name)") != 0 { remove("\(folder)/\(name)") }
     rmdir(folder)
   }
 
@@ -40,7 +43,9 @@ final class Scratch: Sendable {
   func read(_ name: String) -> String { String(decoding: bytes(path(name)), as: UTF8.self) }
 
   /// What is in the folder, the command's own output aside.
-  func names() -> [String] {
+  func names() -> [String] { Self.names(in: folder) }
+
+  static func names(in folder: String) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

@@ -1,0 +1,158 @@
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// `ckpt train`, run as a process: the handover, the exit codes, the run's files.
+@Suite struct TrainTests {
+  let scratch = Scratch()
+
+  private func run(_ arguments: String...) -> Binary.Result { Binary.run(arguments, scratch) }
+
+  private static let config = """
+    seed: 1
+    model: {sequential: [linear: {in: 2, out: 1}]}
+    data: {train: {file: data.csv, inputs: [a, b], targets: [y]}, batch: 4}
+    loss: mse
+    optimizer: {adamw: {lr: 0.01}}
+    steps: 20
+    log_every: 5
+    out: run
+
+    """
+
+  private func write(_ config: String = config, _ name: String = "config.yaml") -> String {
+    let rows = (0..<10).map { "\($0),\($0 % 3),\(Double($0) * 0.5)\n" }.joined()
+    _ = scratch.write("data.csv", Array(("a,b,y\n" + rows).utf8))
+    return scratch.write(name, Array(config.utf8))
+  }
+
+  @Test(arguments: [
+    ["train"], ["train", "a.yaml", "b.yaml"], ["train", "a.yaml", "--steps", "0"], ["train", "a.yaml", "--set", "x"],
+    ["train", "a.yaml", "--hyperparameters", "mine"], ["train", "--resume", "a", "--overwrite"],
+    ["train", "--nonsense"],
+  ])
+  func wrongWordsAreUsage(arguments: [String]) {
+    let result = Binary.run(arguments, scratch)
+    #expect(result.code == 64, "\(result)")
+    #expect(result.error.hasPrefix("ckpt: error: "))
+  }
+
+  @Test func helpAndCompletionsKnowIt() {
+    #expect(run("--help").output.contains("  train "))
+    let help = run("train", "--help").output
+    #expect(help.contains("--resume <file|dir>"))
+    #expect(help.split(separator: "\n").allSatisfy { $0.utf8.count <= 80 }, "\(help)")
+    #expect(run("--generate-completion-script", "bash").output.contains("--allow-missing"))
+  }
+
+  @Test func missingConfigsAndCheckpointsAre66() {
+    for arguments in [
+      ["train", "no.yaml"], ["train", "--resume", "no.h5"], ["train", "--resume", scratch.folder],
+    ] {
+      let result = Binary.run(arguments, scratch)
+      #expect(result.code == 66, "\(result)")
+    }
+  }
+
+  @Test func aBadConfigIs65AndLeavesNothing() {
+    let path = write(Self.config.replacing("in: 2", with: "in: 3"), "a config ü.yaml")
+    let result = run("train", path)
+    #expect(result.code == 65)
+    #expect(
+      result.error.hasPrefix(
+        "ckpt: error: \(path):2:22: model.sequential.0.linear: expected [N, …, 3], found [N, 2] from the data\n"))
+    #expect(!scratch.names().contains("run"))
+  }
+
+  @Test func aWrongSetIs64() {
+    let result = run("train", write(), "--set", "optimizer.adamw.lr=fast")
+    #expect(result.code == 64)
+    #expect(result.error.hasPrefix("ckpt: error: --set optimizer.adamw.lr=fast: optimizer.adamw.lr: expected"))
+  }
+
+  @Test func aMissingDataFileSaysHowToNameAnother() {
+    let result = run("train", write(Self.config.replacing("data.csv", with: "gone.csv")))
+    #expect(result.code == 66)
+    #expect(result.error.contains("gone.csv: "))
+    #expect(result.error.contains("config.yaml:3:15 names it"))
+    #expect(result.error.contains("--set data.train.file=PATH"))
+  }
+
+  @Test func aRunLeavesItsFiles() {
+    let result = run("train", write())
+    #expect(result.code == 0, "\(result)")
+    #expect(Scratch.names(in: scratch.path("run")) == ["metrics.csv", "run.yaml", "step-00000020.h5"])
+    let rows = scratch.read("run/metrics.csv").split(separator: "\n")
+    #expect(rows.map { $0.prefix { $0 != "," } } == ["step", "1", "5", "10", "15", "20"])
+    #expect(run("verify", scratch.path("run/step-00000020.h5")).code == 0)
+    #expect(scratch.read("run/run.yaml").contains("folder: ..\n".replacing("..", with: "\"..\"")))
+  }
+
+  @Test func aRunThatIsThereIsNotTouched() {
+    let config = write()
+    #expect(run("train", config, "--quiet").code == 0)
+    let result = run("train", config, "--quiet")
+    #expect(result.code == 73)
+    #expect(result.error.contains("--overwrite"))
+    #expect(run("train", config, "--quiet", "--overwrite", "--steps", "7").code == 0)
+    #expect(Scratch.names(in: scratch.path("run")) == ["metrics.csv", "run.yaml", "step-00000007.h5"])
+  }
+
+  @Test func quietSaysNothingAndJSONIsOneObject() throws {
+    let config = write()
+    let quiet = run("train", config, "--quiet", "--out", scratch.path("a"))
+    #expect(quiet.output.isEmpty && quiet.error.isEmpty)
+    let json = try JSONTree(run("train", config, "--json", "--out", scratch.path("b"), "--steps", "3").output)
+    #expect(json["schema"]?.text == "ckpt.train/1")
+    #expect(json["ending"]?.text == "stopped")
+    #expect(json["checkpoint"]?.text == scratch.path("b/step-00000003.h5"))
+  }
+
+  @Test func aStopSaysHowToGoOn() {
+    let result = run("train", write(), "--steps", "3", "--out", scratch.path("my run"))
+    #expect(result.code == 0)
+    #expect(result.output.contains("  Go on with: ckpt train --resume '\(scratch.path("my run"))'\n"), "\(result)")
+  }
+
+  @Test func anUnwritableFolderIs73() {
+    #expect(run("train", write(), "--out", "/proc/run").code == 73)
+  }
+
+  // MARK: - The handover
+
+  @Test func theTrainerIsFoundThroughALink() {
+    let link = scratch.path("ckpt")
+    #expect(symlink(Binary.path, link) == 0)
+    let result = Binary.run(["train", "no.yaml"], scratch, program: link, environment: ["PATH=/nowhere"])
+    #expect(result.code == 66, "\(result)")
+  }
+
+  @Test func withoutATrainerTheAdviceIsToInstallIt() {
+    let lonely = scratch.path("ckpt")
+    #expect(link(Binary.path, lonely) == 0)
+    let result = Binary.run(["train", "no.yaml"], scratch, program: lonely, environment: ["PATH=/nowhere"])
+    #expect(result.code == 74)
+    #expect(
+      result.error.hasPrefix(
+        "ckpt: error: ckpt-train, the program that trains, is neither beside ckpt in \(scratch.folder) nor on PATH\n"),
+      "\(result)")
+    #expect(Binary.run(["--help"], scratch, program: lonely).code == 0)
+  }
+
+  @Test func theTrainerIsFoundOnPathAndGetsTheWords() {
+    let lonely = scratch.path("ckpt")
+    #expect(link(Binary.path, lonely) == 0)
+    mkdir(scratch.path("bin"), 0o755)
+    let script = scratch.write("bin/ckpt-train", Array("#!/bin/sh\nfor word; do echo \"[$word]\"; done\nexit 7\n".utf8))
+    chmod(script, 0o755)
+    let result = Binary.run(
+      ["train", "a b.yaml", "--set", "x=", "--quiet"], scratch, program: lonely,
+      environment: ["PATH=/nowhere:\(scratch.path("bin"))"])
+    #expect(result.code == 7)
+    #expect(result.output == "[a b.yaml]\n[--set]\n[x=]\n[--quiet]\n")
+  }
+}
