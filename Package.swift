@@ -88,12 +88,16 @@ let package = Package(
     .executableTarget(
       name: "ckpt-bench", dependencies: ["Checkpoint", "CheckpointFormats"], path: "Benchmarks/ckpt-bench",
       swiftSettings: settings),
+    .executableTarget(
+      name: "ckpt-train-bench", dependencies: ["Training"], path: "Benchmarks/ckpt-train-bench",
+      swiftSettings: settings),
     .testTarget(name: "HDF5Tests", dependencies: ["HDF5"], swiftSettings: settings),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: settings),
     .testTarget(
       name: "FormatsTests", dependencies: ["CheckpointFormats", "Checkpoint", "HDF5"], swiftSettings: settings),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats"], swiftSettings: settings),
+      name: "TrainingTests", dependencies: ["Training", "Checkpoint", "CheckpointFormats", "Kernels"],
+      swiftSettings: settings),
     .testTarget(
       name: "CommandTests", dependencies: ["Checkpoint", "CheckpointFormats", "CommandSupport", "ckpt", "ckpt-train"],
       swiftSettings: settings),

@@ -44,7 +44,8 @@ extension Variable {
   public final func copy(from tensor: Tensor) throws(CheckpointError) {
     if let reason = misfit(tensor) { throw CheckpointError(.usage, reason) }
     let wanted = storedType(of: self)
-    let source = tensor.dtype == wanted
+    let source =
+      tensor.dtype == wanted
       ? tensor.source : try CastSource(tensor.source, from: tensor.dtype, to: wanted)
     // Into fresh memory: what was computed before may still need the old.
     let fresh = try Storage(byteCount: source.byteCount)

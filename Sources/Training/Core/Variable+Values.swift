@@ -9,9 +9,10 @@ extension Variable {
     try self.init(bytes: values, dtype: .float32, shape: shape)
   }
 
-  /// Tokens or labels, in row-major order.
+  /// Tokens or labels, in row-major order. Literals are numbers, not labels.
   ///
   /// - Throws: `usage` when there are not as many as the shape takes.
+  @_disfavoredOverload
   public convenience init(_ labels: [Int64], shape: [Int]) throws(CheckpointError) {
     try self.init(bytes: labels, dtype: .int64, shape: shape)
   }

@@ -84,6 +84,7 @@ extension Variable {
   }
 
   private final func notFloats(_ what: String) -> CheckpointError {
-    CheckpointError(.usage, "\(what) of integers, of shape \(shape)", advice: "Integers go into Embedding, or are labels.")
+    CheckpointError(
+      .usage, "\(what) of integers, of shape \(shape)", advice: "Integers go into Embedding, or are labels.")
   }
 }

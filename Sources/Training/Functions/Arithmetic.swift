@@ -115,7 +115,9 @@ private final class ArithmeticNode: Node {
     }
   }
 
-  private func product(_ gradient: Storage, _ operation: Operation, _ other: Variable) throws(CheckpointError) -> Storage {
+  private func product(_ gradient: Storage, _ operation: Operation, _ other: Variable) throws(CheckpointError)
+    -> Storage
+  {
     let out = try Storage(byteCount: gradient.byteCount)
     try apply(operation, out, Variable(shape: shape, dtype: .float32, storage: gradient), other, shape)
     return out

@@ -18,7 +18,8 @@ public func scaledDotProductAttention(
   let (q, k) = (query.shape, key.shape)
   guard q.count == 4, k.count == 4, value.shape == k, q[0] == k[0], q[1] == k[1], q[3] == k[3] else {
     throw CheckpointError(
-      .usage, "attention: queries, keys and values of shapes \(q), \(k) and \(value.shape), where "
+      .usage,
+      "attention: queries, keys and values of shapes \(q), \(k) and \(value.shape), where "
         + "[batch, heads, queries, width] and twice [batch, heads, keys, width] are due")
   }
   var shape = AttentionShape(
@@ -94,7 +95,8 @@ func causalSelfAttention(
 ) throws(CheckpointError) -> Variable {
   guard qkv.shape.count == 3, heads > 0, qkv.shape[2] % (3 * heads) == 0 else {
     throw CheckpointError(
-      .usage, "attention of \(heads) heads: an input of shape \(qkv.shape), where [batch, sequence, 3 * heads * width] "
+      .usage,
+      "attention of \(heads) heads: an input of shape \(qkv.shape), where [batch, sequence, 3 * heads * width] "
         + "is due")
   }
   let (batch, length, width) = (qkv.shape[0], qkv.shape[1], qkv.shape[2] / (3 * heads))

@@ -20,7 +20,8 @@ func embedding(_ indices: Variable, _ weight: Variable, positions: Variable?) th
   let invalid = ck_find_invalid(indices.storage.integers, indices.count, Int64(numbers), 0)
   guard invalid == indices.count || (numbers > 0 && indices.storage.integers[invalid] == 0) else {
     throw CheckpointError(
-      .usage, "embedding: index \(indices.storage.integers[invalid]) at position \(invalid) of \(indices.count) is "
+      .usage,
+      "embedding: index \(indices.storage.integers[invalid]) at position \(invalid) of \(indices.count) is "
         + "outside 0 to \(numbers - 1)")
   }
   let period = indices.shape.last ?? 1

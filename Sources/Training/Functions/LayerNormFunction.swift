@@ -24,7 +24,8 @@ public func layerNorm(
   ck_layer_norm(
     result.storage.floats, input.storage.floats, weight?.storage.floats, bias?.storage.floats, Float(eps),
     statistics.floats, statistics.floats + rows, rows, columns)
-  let recorded = GradientMode.isEnabled
+  let recorded =
+    GradientMode.isEnabled
     && (input.requiresGrad || weight?.requiresGrad == true || bias?.requiresGrad == true)
   if recorded { result.computed(by: LayerNormNode(input, weight, bias, statistics, rows)) }
   return result

@@ -27,7 +27,8 @@ func linear(
   if let residual, residual.shape != shape || residual.layout != .contiguous {
     throw CheckpointError(.usage, "linear: a residual of shape \(residual.shape) beside a result of shape \(shape)")
   }
-  let recorded = GradientMode.isEnabled
+  let recorded =
+    GradientMode.isEnabled
     && (weight.requiresGrad || input.requiresGrad || bias?.requiresGrad == true || residual?.requiresGrad == true)
   let saved = recorded && activation.needsInput ? try Storage(byteCount: rows * columns * 4) : nil
   multiply(
@@ -104,7 +105,8 @@ private final class LinearNode: Node {
       return CheckpointError(.usage, "linear: a bias of shape \(bias.shape) beside a weight of shape \(weight.shape)")
     }
     return CheckpointError(
-      .usage, "linear: an input of shape \(input.shape) does not fit a weight of shape \(weight.shape) ([out, in]): "
+      .usage,
+      "linear: an input of shape \(input.shape) does not fit a weight of shape \(weight.shape) ([out, in]): "
         + "the input's last dimension must be \(weight.shape.last ?? 0)")
   }
 }
