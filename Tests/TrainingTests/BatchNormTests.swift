@@ -50,6 +50,12 @@ import Testing
     }
   }
 
+  @Test func stateHasPyTorchsNamesInItsOrder() throws {
+    let names = try Sequential(try BatchNorm2d(3)).stateDict().entries.map(\.key)
+    let expected = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    #expect(names == expected.map { Key.string("0.\($0)") })
+  }
+
   @Test func withoutStatisticsThereAreNoBuffers() throws {
     let module = try BatchNorm1d(3, affine: false, trackRunningStats: false)
     #expect(module.weight == nil && module.bias == nil)

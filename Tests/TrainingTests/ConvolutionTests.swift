@@ -98,6 +98,25 @@ import Testing
     }
   }
 
+  @Test func sequentialNetworksAgreeWithAutograd() throws {
+    let item = try ConvolutionFixtures.cases("network")[0]
+    let network = Sequential(
+      try Conv2d(1, 6, kernelSize: 3), ReLU(), try Conv2d(6, 8, kernelSize: 3, padding: 1), ReLU(), MaxPool2d(2),
+      Flatten())
+    let parameters = network.namedParameters()
+    #expect(parameters.map(\.name) == ["0.weight", "0.bias", "2.weight", "2.bias"])
+    for entry in parameters { try item.fill(entry.parameter, entry.name) }
+    let input = try item.leaf("input")
+    let output = try network(input)
+    try output.backward(given: try item.leaf("given", requiresGrad: false))
+    #expect(distance(try output.rowMajor(), try item.values("output")) < tolerance)
+    #expect(distance(try input.gradientRowMajor(), try item.values("input.grad")) < tolerance)
+    for entry in parameters {
+      let expected = try item.values("\(entry.name).grad")
+      #expect(distance(try entry.parameter.gradientRowMajor(), expected) < tolerance, "\(entry.name)")
+    }
+  }
+
   @Test func notANumberGoesThroughReLUAndPooling() throws {
     let layer = try Conv2d(1, 2, kernelSize: 1)
     let input = Variable(shape: [1, 1, 2, 2], dtype: .float32, storage: try Storage(byteCount: 16))
