@@ -156,3 +156,139 @@ import Testing
     #expect(result.output == "[a b.yaml]\n[--set]\n[x=]\n[--quiet]\n")
   }
 }
+
+/// Going on with a run.
+@Suite struct TrainResumeTests {
+  let scratch = Scratch()
+
+  private func run(_ arguments: String...) -> Binary.Result { Binary.run(arguments, scratch) }
+
+  private func write() -> String {
+    let rows = (0..<20).map { "\($0),\($0 % 3),\(Double($0) * 0.5)\n" }.joined()
+    _ = scratch.write("data.csv", Array(("a,b,y\n" + rows).utf8))
+    let config = """
+      seed: 1
+      model: {sequential: [linear: {in: 2, out: 8}, dropout, relu, linear: {in: 8, out: 1}]}
+      data: {train: {file: data.csv, inputs: [a, b], targets: [y]}, batch: 3, shuffle: true}
+      loss: mse
+      optimizer: {adamw: {lr: 0.01, no_decay: ["*.bias"]}}
+      steps: 30
+      log_every: 4
+      checkpoint: {every: 10}
+      out: run
+
+      """
+    return scratch.write("config.yaml", Array(config.utf8))
+  }
+
+  private var whole: String { scratch.path("whole/step-00000030.h5") }
+
+  private func trainWhole(_ config: String) {
+    #expect(run("train", config, "--quiet", "--out", scratch.path("whole")).code == 0)
+  }
+
+  @Test(arguments: [1, 7, 10, 29]) func aStoppedRunEndsWithTheSameBits(step: Int) {
+    let config = write()
+    trainWhole(config)
+    #expect(run("train", config, "--quiet", "--steps", "\(step)").code == 0)
+    let resumed = run("train", "--resume", scratch.path("run"))
+    #expect(resumed.code == 0, "\(resumed)")
+    #expect(resumed.error.hasPrefix("ckpt: going on from \(scratch.path("run/step-"))"))
+    let diff = run("diff", whole, scratch.path("run/step-00000030.h5"))
+    #expect(diff.code == 0, "\(diff)")
+    let steps = scratch.read("run/metrics.csv").split(separator: "\n").dropFirst().map { $0.prefix { $0 != "," } }
+    #expect(steps == ["1", "4", "8", "12", "16", "20", "24", "28", "30"])
+  }
+
+  @Test func aDamagedCheckpointIsPassedOverAndNamed() {
+    let config = write()
+    trainWhole(config)
+    let newest = scratch.path("whole/step-00000030.h5")
+    var bytes = scratch.bytes(newest)
+    bytes[bytes.count / 2] ^= 1
+    _ = scratch.write("whole/step-00000030.h5", bytes)
+    let result = run("train", "--resume", scratch.path("whole"))
+    #expect(result.code == 0, "\(result)")
+    #expect(result.error.contains("ckpt: warning: \(newest) is passed over"))
+    #expect(run("verify", newest).code == 0)
+  }
+
+  @Test func withoutACheckpointTheRunBeginsAnewAndSaysSo() {
+    trainWhole(write())
+    for name in Scratch.names(in: scratch.path("whole")) where name.hasSuffix(".h5") {
+      unlink(scratch.path("whole/\(name)"))
+    }
+    let result = run("train", "--resume", scratch.path("whole"))
+    #expect(result.code == 0, "\(result)")
+    #expect(result.error.contains("starting from the beginning"))
+    #expect(run("verify", whole).code == 0)
+  }
+
+  @Test func aLoneCheckpointGoesOnElsewhere() {
+    let config = write()
+    trainWhole(config)
+    let moved = scratch.path("moved.h5")
+    #expect(rename(scratch.path("whole/step-00000010.h5"), moved) == 0)
+    let result = run("train", config, "--resume", moved, "--quiet", "--out", scratch.path("other"))
+    #expect(result.code == 0, "\(result)")
+    #expect(run("diff", whole, scratch.path("other/step-00000030.h5")).code == 0)
+    let taken = run("train", config, "--resume", moved, "--quiet", "--out", scratch.path("whole"))
+    #expect(taken.code == 73, "\(taken)")
+  }
+
+  @Test func stepsRaisesTheTargetOrStopsEarlier() {
+    trainWhole(write())
+    let longer = run("train", "--resume", scratch.path("whole"), "--steps", "35")
+    #expect(longer.output.contains("35 steps"), "\(longer)")
+    let middle = run(
+      "train", "--resume", scratch.path("whole/step-00000010.h5"), "--steps", "15", "--out", scratch.path("b"))
+    #expect(middle.output.contains("stopped at step 15 of 30"), "\(middle)")
+  }
+
+  @Test func setWinsOverTheStoredHyperparameters() {
+    let config = write()
+    #expect(run("train", config, "--quiet", "--steps", "5").code == 0)
+    #expect(run("train", "--resume", scratch.path("run"), "--quiet", "--set", "optimizer.adamw.lr=0.5").code == 0)
+    let rows = scratch.read("run/metrics.csv").split(separator: "\n")
+    #expect(
+      rows.map { $0.split(separator: ",", omittingEmptySubsequences: false)[3] }.dropFirst().prefix(3) == [
+        "0.01", "0.01", "0.5",
+      ])
+    // A config beside --resume does not, unless it is asked for.
+    let again = ["train", config, "--resume", scratch.path("run/step-00000030.h5"), "--quiet", "--steps", "36"]
+    #expect(Binary.run(again, scratch).code == 0)
+    #expect(scratch.read("run/metrics.csv").split(separator: "\n").last?.contains(",0.5,") ?? false)
+    let config2 = [
+      "train", config, "--resume", scratch.path("run/step-00000036.h5"), "--quiet", "--steps", "40",
+      "--hyperparameters", "config",
+    ]
+    #expect(Binary.run(config2, scratch).code == 0)
+    #expect(scratch.read("run/metrics.csv").split(separator: "\n").last?.contains(",0.01,") ?? false)
+  }
+
+  @Test func anotherModelIsRefusedInOneReport() {
+    trainWhole(write())
+    let before = scratch.bytes(whole)
+    let result = run(
+      "train", "--resume", scratch.path("whole"), "--set", "model.sequential.0.linear.out=9", "--set",
+      "model.sequential.3.linear.in=9", "--steps", "40")
+    #expect(result.code == 64, "\(result)")
+    for words in ["'0.weight': shape [9, 2] is wanted, found [8, 2]", "'exp_avg' is [8, 2], the parameter [9, 2]"] {
+      #expect(result.error.contains(words), "\(result)")
+    }
+    #expect(scratch.bytes(whole) == before)
+  }
+
+  @Test func threadsAndFoldersAreNoPartOfARun() {
+    let config = write()
+    trainWhole(config)
+    #expect(run("train", config, "--quiet", "--set", "threads=1").code == 0)
+    #expect(run("diff", whole, scratch.path("run/step-00000030.h5")).code == 0)
+  }
+
+  @Test func whatHoldsNoConfigNeedsOne() {
+    let result = run("train", "--resume", Binary.fixture("torch/transformer_adamw.pt"))
+    #expect(result.code == 64, "\(result)")
+    #expect(result.error.hasPrefix("ckpt: error: "))
+  }
+}

@@ -66,7 +66,7 @@ struct DataBuilder {
       case .stored: "the config in \(configName)"
       }
     copy.advice =
-      "\(place) names it; its paths begin in \(folder). Name another place with --set \(source.key)=PATH."
+      "\(place) names it; its relative paths begin in '\(folder)'. Name another place with --set \(source.key)=PATH."
     return copy
   }
 }

@@ -62,8 +62,14 @@ struct RunBuilder {
   }
 
   private func options(_ steps: Int, _ sampler: Sampler, hasValidation: Bool) -> RunOptions {
-    var options = RunOptions(steps: steps, folder: RunFolder(plan.out))
-    options.stopAt = arguments.steps
+    let target = plan.target ?? steps
+    var options = RunOptions(steps: target, folder: RunFolder(plan.out))
+    // A first run stops early; one that goes on may go on for longer than was planned.
+    if let stop = arguments.steps, plan.checkpoint != nil, stop > target {
+      options.steps = stop
+    } else {
+      options.stopAt = arguments.steps
+    }
     options.accumulate = config.accumulate
     options.clipGradNorm = config.clipGradNorm
     options.clipGradValue = config.clipGradValue

@@ -16,6 +16,8 @@ struct RunPlan {
   var out: String
   /// The checkpoint to go on from; nil for a run from the beginning.
   var checkpoint: (path: String, root: Value)?
+  /// The target that the run has already; nil where the config says it.
+  var target: Int?
   /// What there is to say before the run begins.
   var notes: [String] = []
   var warnings: [String] = []
@@ -29,9 +31,14 @@ struct RunPlan {
     folder = origin.configFolder
     node = try Overrides.apply(arguments.set, to: origin.node, file: configName)
     config = try RunConfig(node, file: configName)
+    let setsLength = arguments.set.contains { ["steps", "epochs"].contains(Overrides.key(of: $0)) }
+    target = arguments.config == nil && !setsLength ? origin.target : nil
     // The number of threads changes no bit of a run, so it is no part of it.
     node = node.without("threads")
-    guard let out = arguments.out ?? origin.out ?? config.out.map({ Paths.join(origin.configFolder, $0) }) else {
+    // A config that is named says where the run goes; a stored one goes on where it was.
+    let configured = config.out.map { Paths.join(origin.configFolder, $0) }
+    let known = arguments.config == nil ? origin.out ?? configured : configured ?? origin.out
+    guard let out = arguments.out ?? known else {
       throw ConfigErrors(
         file: configName,
         problems: [
@@ -153,6 +160,14 @@ private struct Origin {
     } catch {
       throw error.inFile(path)
     }
+  }
+
+  /// The step at which the run is complete, as its checkpoint has it.
+  var target: Int? {
+    guard case .dict(let root)? = checkpoint?.root, case .dict(let training)? = root["training"],
+      case .int(let target)? = training["target_step"]
+    else { return nil }
+    return Int(exactly: target)
   }
 
   private static func config(in root: Value) -> Value? {

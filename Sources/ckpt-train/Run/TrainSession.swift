@@ -15,6 +15,9 @@ struct TrainSession {
     if let threads = plan.config.threads { Threads.count = threads }
     let trainer = try RunBuilder(plan: plan, arguments: arguments).trainer()
     try start(trainer, plan)
+    if trainer.step >= trainer.targetStep, !arguments.quiet {
+      Terminal.writeError("ckpt: the run is complete; --steps N goes on beyond step \(trainer.targetStep)\n")
+    }
     try plan.prepareFolder(overwrite: arguments.overwrite)
     let metrics = try MetricsFile(
       Paths.join(plan.out, "metrics.csv"), step: trainer.step, rows: trainer.metrics.rows)
@@ -58,6 +61,20 @@ struct TrainSession {
   private func resume(
     _ trainer: Trainer, _ plan: RunPlan, _ missing: [Glob], _ unexpected: [Glob]
   ) throws(CheckpointError) {
+    guard let checkpoint = plan.checkpoint else { return }
+    var options = RestoreOptions()
+    options.keepsHyperparameters = arguments.hyperparameters == .config
+    options.changes = HyperparameterChanges.entries(arguments.set, plan.config.optimizer)
+    options.allowsOtherTrainable = arguments.config != nil || arguments.set.contains { $0.hasPrefix("freeze") }
+    options.allowMissing = missing
+    options.allowUnexpected = unexpected
+    do throws(CheckpointError) {
+      let report = try trainer.restore(checkpoint.root, options)
+      tell(report.weights)
+      if !arguments.quiet { for note in report.notes { Terminal.writeError("ckpt: \(printable(note))\n") } }
+    } catch {
+      throw error.inFile(checkpoint.path)
+    }
   }
 }
 
