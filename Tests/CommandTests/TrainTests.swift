@@ -74,6 +74,50 @@ import Testing
     #expect(result.error.hasPrefix("ckpt: error: --set optimizer.adamw.lr=fast: optimizer.adamw.lr: expected"))
   }
 
+  /// The data against the model: each told before the first step, with the place.
+  @Test(arguments: [
+    ("out: 1", "out: 2", "config.yaml:3:58: data.train.targets.0: expected targets of shape [N, 2]"),
+    ("[a, b]", "[a, c]", "data.csv: line 1: there is no column 'c'"),
+    ("loss: mse", "loss: cross_entropy", "data.csv: line 3, column 'y'"),
+    ("steps: 20", "steps: 20\nfreeze: ['9.*']", "config.yaml:7:10: freeze.0: expected a pattern of parameters"),
+    ("steps: 20", "steps: 20\nfreeze: '*'", "config.yaml:7:9: freeze: expected patterns that leave something to train"),
+    ("lr: 0.01", "no_decay: ['*.bis']", "config.yaml:5:32: optimizer.adamw.no_decay.0: expected a pattern"),
+    ("steps: 20", "steps: 20\ninit: gone.pt", "gone.pt: no such file"),
+  ])
+  func whatDoesNotFitTheDataIsTold(old: String, new: String, message: String) {
+    let result = run("train", write(Self.config.replacing(old, with: new)))
+    #expect(result.code >= 64)
+    #expect(result.error.contains(message), "\(result)")
+    #expect(!scratch.names().contains("run"))
+  }
+
+  @Test func labelsAndCharactersHaveToFit() {
+    let labels = Self.config.replacing("out: 1", with: "out: 3").replacing("mse", with: "cross_entropy")
+      .replacing("[y]", with: "[b]").replacing("[a, b]", with: "[a, y]")
+    #expect(run("train", write(labels), "--quiet").code == 0)
+    let few = run("train", write(labels.replacing("out: 3", with: "out: 2")), "--overwrite")
+    #expect(few.code == 65)
+    #expect(few.error.contains("labels must be in 0..<2"), "\(few)")
+
+    _ = scratch.write("text.txt", Array("hello world".utf8))
+    let gpt = """
+      model: {gpt: {layers: 1, heads: 1, width: 4, context: 4, vocab: 7}}
+      data: {train: {text: text.txt}, batch: 2}
+      loss: cross_entropy
+      optimizer: adamw
+      steps: 1
+      out: gpt
+
+      """
+    let text = run("train", write(gpt))
+    #expect(text.code == 65)
+    #expect(
+      text.error.contains(
+        "config.yaml:1:9: model.gpt.vocab: expected at least 8, since the text has so many different characters, found 7"
+      ), "\(text)")
+    #expect(run("train", write(gpt.replacing("vocab: 7", with: "vocab: 8"))).code == 0)
+  }
+
   @Test func aMissingDataFileSaysHowToNameAnother() {
     let result = run("train", write(Self.config.replacing("data.csv", with: "gone.csv")))
     #expect(result.code == 66)

@@ -187,7 +187,10 @@ import Testing
   }
 
   @Test func aliasesAreFoundOutsideQuotesAndComments() {
-    for text in ["a: &x 1", "a: *x", "[*x]", "{a: *x}", "- *x", "? *x : 1", "a: [1, *x]", "a: [1,*x]", "\"q\": *x"] {
+    for text in [
+      "a: &x 1", "a: *x", "[*x]", "{a: *x}", "- *x", "? *x : 1", "a: [1, *x]", "a: [1,*x]", "{a: b#c, d: *x}",
+      "\"q\": *x",
+    ] {
       #expect(YAMLMarks.firstReference(in: text) != nil, "\(text)")
     }
     for text in ["a: 'x *y'", "a: \"\\\" *x\"", "a: 3 # *x", "a: b&c", "a: b*c", "# &x\na: 1", "a: it's&"] {

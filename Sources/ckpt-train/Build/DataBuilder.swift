@@ -55,18 +55,21 @@ struct DataBuilder {
     return 1
   }
 
-  /// A file that is not there may be elsewhere now: the error says how to name the place.
+  /// The error, with where the config names the file. One that is not there may be elsewhere now.
   private func explained(_ error: CheckpointError, _ source: DataSource) -> CheckpointError {
-    guard error.code == .missing else { return error }
-    var copy = error
     let place =
       switch source.place {
       case .mark(let line, let column): "\(configName):\(line):\(column)"
       case .option(let text): "--set \(text)"
       case .stored: "the config in \(configName)"
       }
-    copy.advice =
-      "\(place) names it; its relative paths begin in '\(folder)'. Name another place with --set \(source.key)=PATH."
+    var copy = error
+    if error.code == .missing {
+      copy.advice =
+        "\(place) names it; its relative paths begin in '\(folder)'. Name another place with --set \(source.key)=PATH."
+    } else if error.advice == nil {
+      copy.advice = "\(place) names this file; nothing was run."
+    }
     return copy
   }
 }
