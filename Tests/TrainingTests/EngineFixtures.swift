@@ -74,8 +74,14 @@ func error(_ found: Variable?, _ expected: Tensor?) throws -> Float {
   return difference / largest
 }
 
-/// What is allowed: PyTorch's own float32 is as far from the truth.
+/// What is allowed for a function or a module.
 let engineTolerance: Float = 1e-6
+
+extension EngineCase {
+  /// What is allowed here. A whole network rounds some thirty times on the way: PyTorch's own float32 is up to 0.9e-6
+  /// from the truth, ours 0.95e-6 with oneDNN and 1.2e-6 with OpenBLAS.
+  var tolerance: Float { name.hasPrefix("gpt") ? 2 * engineTolerance : engineTolerance }
+}
 
 /// Runs `body` with one and with two threads.
 func withThreadCounts(_ body: (Int) throws -> Void) rethrows {

@@ -1,5 +1,6 @@
 import Checkpoint
 import CheckpointFormats
+import Kernels
 import Testing
 
 @testable import Training

@@ -79,7 +79,7 @@ import Testing
     init(_ width: Int) throws(CheckpointError) {
       fc1 = try Linear(3, width)
       blocks = [ReLU(), try Linear(width, width, bias: false)]
-      _norm = Named(wrappedValue: try LayerNorm(width), "ln")
+      _norm = Named("ln", try LayerNorm(width))
       scale = try Parameter(shape: [width])
       seen = Buffer(try Variable([Int64(0)], shape: []))
       super.init()

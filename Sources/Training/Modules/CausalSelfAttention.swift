@@ -25,8 +25,8 @@ public final class CausalSelfAttention: Module {
     self.width = width
     self.heads = heads
     self.dropout = dropout
-    _attention = Named(wrappedValue: try Linear(width, 3 * width, bias: bias, generator: generator), "c_attn")
-    _projection = Named(wrappedValue: try Linear(width, width, bias: bias, generator: generator), "c_proj")
+    _attention = Named("c_attn", try Linear(width, 3 * width, bias: bias, generator: generator))
+    _projection = Named("c_proj", try Linear(width, width, bias: bias, generator: generator))
     super.init()
   }
 

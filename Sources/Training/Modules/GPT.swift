@@ -29,7 +29,7 @@ public final class GPT: Module {
     let head =
       tieEmbeddings
       ? Linear(weight: transformer.tokens.weight) : try Linear(width, vocab, bias: false, generator: generator)
-    _head = Named(wrappedValue: head, "lm_head")
+    _head = Named("lm_head", head)
     super.init()
     initialize(layers: layers, generator)
   }
@@ -66,16 +66,16 @@ public final class GPTTransformer: Module {
     layers: Int, heads: Int, width: Int, context: Int, vocab: Int, bias: Bool, dropout: Double,
     gelu: GELUApproximation, generator: Generator?
   ) throws(CheckpointError) {
-    _tokens = Named(wrappedValue: try Embedding(vocab, width, generator: generator), "wte")
-    _positions = Named(wrappedValue: try Embedding(context, width, generator: generator), "wpe")
+    _tokens = Named("wte", try Embedding(vocab, width, generator: generator))
+    _positions = Named("wpe", try Embedding(context, width, generator: generator))
     self.dropout = dropout
     var blocks: [GPTBlock] = []
     for _ in 0..<layers {
       blocks.append(
         try GPTBlock(width, heads: heads, bias: bias, dropout: dropout, gelu: gelu, generator: generator))
     }
-    _blocks = Named(wrappedValue: blocks, "h")
-    _norm = Named(wrappedValue: try LayerNorm(width, bias: bias), "ln_f")
+    _blocks = Named("h", blocks)
+    _norm = Named("ln_f", try LayerNorm(width, bias: bias))
     super.init()
   }
 
@@ -97,11 +97,12 @@ public final class GPTBlock: Module {
   init(
     _ width: Int, heads: Int, bias: Bool, dropout: Double, gelu: GELUApproximation, generator: Generator?
   ) throws(CheckpointError) {
-    _norm1 = Named(wrappedValue: try LayerNorm(width, bias: bias), "ln_1")
+    _norm1 = Named("ln_1", try LayerNorm(width, bias: bias))
     _attention = Named(
-      wrappedValue: try CausalSelfAttention(
-        width, heads: heads, bias: bias, dropout: dropout, generator: generator), "attn")
-    _norm2 = Named(wrappedValue: try LayerNorm(width, bias: bias), "ln_2")
+      "attn",
+      try CausalSelfAttention(
+        width, heads: heads, bias: bias, dropout: dropout, generator: generator))
+    _norm2 = Named("ln_2", try LayerNorm(width, bias: bias))
     mlp = try GPTMLP(width, bias: bias, dropout: dropout, gelu: gelu, generator: generator)
     super.init()
   }
@@ -122,8 +123,8 @@ public final class GPTMLP: Module {
   init(
     _ width: Int, bias: Bool, dropout: Double, gelu: GELUApproximation, generator: Generator?
   ) throws(CheckpointError) {
-    _inner = Named(wrappedValue: try Linear(width, 4 * width, bias: bias, generator: generator), "c_fc")
-    _projection = Named(wrappedValue: try Linear(4 * width, width, bias: bias, generator: generator), "c_proj")
+    _inner = Named("c_fc", try Linear(width, 4 * width, bias: bias, generator: generator))
+    _projection = Named("c_proj", try Linear(4 * width, width, bias: bias, generator: generator))
     self.dropout = dropout
     activation = gelu == .none ? .gelu : .geluTanh
     super.init()

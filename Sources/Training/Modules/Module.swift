@@ -33,7 +33,8 @@ public final class Buffer {
   public init(_ value: Variable) { self.value = value }
 }
 
-/// Gives a property of a module a name of its own: `@Named("ln_1") var norm = LayerNorm(64)`.
+/// Gives a property of a module a name of its own: `@Named("ln_1") var act = GELU()`, or, for what may throw,
+/// `@Named var norm: LayerNorm` and, in the module's initialiser, `_norm = Named("ln_1", try LayerNorm(64))`.
 @propertyWrapper
 public struct Named<Wrapped> {
   public let name: String
@@ -42,5 +43,9 @@ public struct Named<Wrapped> {
   public init(wrappedValue: Wrapped, _ name: String) {
     self.name = name
     self.wrappedValue = wrappedValue
+  }
+
+  public init(_ name: String, _ value: Wrapped) {
+    self.init(wrappedValue: value, name)
   }
 }
