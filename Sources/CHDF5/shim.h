@@ -3,6 +3,10 @@
 #ifndef CKPT_CHDF5_SHIM_H
 #define CKPT_CHDF5_SHIM_H
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #if __has_include(<hdf5/serial/hdf5.h>)
 #include <hdf5/serial/hdf5.h>
 #else
@@ -158,6 +162,20 @@ static inline int ckpt_descriptor(hid_t file) {
   void *handle = NULL;
   if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle) return -1;
   return *(int *)handle;
+}
+
+/// Closes a file and gives up its lock. libhdf5 leaves that to the descriptor's end, but a program that was started
+/// while the file was open has inherited the descriptor, and with it the lock.
+static inline herr_t ckpt_close_file(hid_t file) {
+  int is_last = H5Fget_obj_count(file, H5F_OBJ_FILE) == 1;
+  int descriptor = is_last ? ckpt_descriptor(file) : -1;
+  int lock = descriptor < 0 ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  herr_t status = H5Fclose(file);
+  if (lock >= 0) {
+    flock(lock, LOCK_UN);
+    close(lock);
+  }
+  return status;
 }
 
 // MARK: Chunks

@@ -51,7 +51,7 @@ public struct File: ~Copyable, Sendable {
 
   private static func close(_ location: Location) throws(HDF5Error) {
     try Library.locked(location, "close file") { (call) throws(HDF5Error) in
-      try call.check(H5Fclose(location.id))
+      try call.check(ckpt_close_file(location.id))
     }
   }
 

@@ -221,6 +221,36 @@ import Testing
     }
   }
 
+  @Test func aClosedFileIsNotLockedByProgramsStartedMeanwhile() throws {
+    let scratch = try Scratch()
+    let file = try File.create(scratch.path())
+    var process = pid_t()
+    let arguments: [String] = ["sleep", "60"]
+    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    defer { for word in words { free(word) } }
+    words.append(nil)
+    #expect(posix_spawn(&process, "/bin/sleep", nil, nil, words, environ) == 0)
+    defer {
+      kill(process, SIGKILL)
+      waitpid(process, nil, 0)
+    }
+    try file.close()
+    let again = try File.open(scratch.path(), .readWrite)
+    #expect(try again.fileSize > 0)
+  }
+
+  @Test func aFileThatIsOpenTwiceStaysLocked() throws {
+    let scratch = try Scratch()
+    let file = try File.create(scratch.path())
+    try File.open(scratch.path(), .readWrite).close()
+    // As another program would ask for it.
+    let descriptor = open(scratch.path(), O_RDWR)
+    defer { close(descriptor) }
+    #expect(flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+    try file.close()
+    #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+  }
+
   @Test func descriptionsEscapeControlCharacters() {
     let error = HDF5Error(kind: .other, file: "a\u{1B}[2J", path: "/x\ny", operation: "open", reason: "no")
     #expect(error.description == #"a\u{1B}[2J: /x\ny: cannot open: no"#)

@@ -1,4 +1,0 @@
-#ifndef CKPT_ONEDNN_SHIM_H
-#define CKPT_ONEDNN_SHIM_H
-#include <oneapi/dnnl/dnnl.h>
-#endif
