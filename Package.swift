@@ -33,12 +33,6 @@ let package = Package(
     .library(name: "CheckpointFormats", targets: ["CheckpointFormats"]),
     .library(name: "HDF5", targets: ["HDF5"]),
   ],
-  // Who multiplies matrices when training: one of the two.
-  traits: [
-    .default(enabledTraits: ["OneDNN"]),
-    .trait(name: "OneDNN", description: "oneDNN (libdnnl-dev), the faster one"),
-    .trait(name: "OpenBLAS", description: "OpenBLAS (libopenblas-dev), for machines without oneDNN"),
-  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -46,8 +40,6 @@ let package = Package(
   targets: [
     hdf5,
     deflate,
-    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
-    .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
     .target(name: "HDF5", dependencies: ["CHDF5"], swiftSettings: settings, linkerSettings: hdf5Link),
     .target(name: "Kernels"),
     .target(
@@ -63,13 +55,7 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
-      name: "Training",
-      dependencies: [
-        "Checkpoint", "CheckpointFormats", "HDF5", "Kernels",
-        .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
-        .target(name: "COpenBLAS", condition: .when(traits: ["OpenBLAS"])),
-      ],
-      swiftSettings: settings),
+      name: "Training", dependencies: ["Checkpoint", "CheckpointFormats", "Kernels"], swiftSettings: settings),
     .executableTarget(
       name: "ckpt-bench", dependencies: ["Checkpoint", "CheckpointFormats"], path: "Benchmarks/ckpt-bench",
       swiftSettings: settings),

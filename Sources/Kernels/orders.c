@@ -1,11 +1,6 @@
 // Orders of samples by counting: Philox 4x32-10.
+#include "clones.h"
 #include "samples.h"
-
-#if defined(__x86_64__) && defined(__linux__)
-#define CK_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define CK_CLONES
-#endif
 
 CK_CLONES void ck_philox_words(uint64_t seed, uint64_t stream, uint64_t first, size_t blocks, uint64_t *out) {
   const uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);

@@ -6,13 +6,10 @@
 #include <stdint.h>
 
 #include "blocks.h"
-#include "elementwise.h"
-#include "graph.h"
 #include "numbers.h"
-#include "samples.h"
 #include "optimizer.h"
 #include "parallel.h"
-#include "small_gemm.h"
+#include "samples.h"
 
 // --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------
 

@@ -1,8 +1,8 @@
 public import Checkpoint
 internal import Kernels
 
-/// Windows of a plain text, by characters or by bytes. Windows, inputs and targets are as in `TokenDataset`.
-public final class TextDataset: Dataset {
+/// Windows of a plain text, by characters or by bytes.
+public final class TextDataset: WindowDataset {
   /// What a token is.
   public enum Tokens: Sendable {
     /// A Unicode scalar: its place among those that the text has, sorted, as nanoGPT's character sets have it. Line
@@ -12,7 +12,6 @@ public final class TextDataset: Dataset {
     case bytes
   }
 
-  private let windows: TokenWindows
   /// The character of each token; empty for bytes.
   public let vocabulary: [Unicode.Scalar]
 
@@ -26,43 +25,26 @@ public final class TextDataset: Dataset {
     let file = try MappedFile(path)
     let place = DataPlace(file: path, place: nil)
     defer { withExtendedLifetime(file) {} }
-    guard tokens == .characters else {
+    switch tokens {
+    case .bytes:
       self.vocabulary = []
-      windows = try TokenWindows(
-        MappedRange(file, range: 0..<file.count), width: 1, context: context, place: place)
-      return
-    }
-    do throws(CheckpointError) {
-      let text = try CharacterText(file.bytes, vocabulary: vocabulary)
+      super.init(
+        try TokenWindows(MappedRange(file, range: 0..<file.count), width: 1, context: context, place: place))
+    case .characters:
+      let text: CharacterText
+      do throws(CheckpointError) {
+        text = try CharacterText(file.bytes, vocabulary: vocabulary)
+      } catch {
+        throw error.inFile(path)
+      }
       self.vocabulary = text.vocabulary
-      windows = try TokenWindows(BufferSource(elements: text.tokens), width: 2, context: context, place: place)
-    } catch {
-      throw error.inFile(path)
+      super.init(
+        try TokenWindows(BufferSource(elements: text.tokens), width: 2, context: context, place: place))
     }
   }
 
-  /// Tokens in the set, and of a window.
-  public var tokenCount: Int { windows.count }
-  public var context: Int { windows.context }
   /// How many tokens there are to tell apart: the characters of the vocabulary, or 256.
-  public var vocabularySize: Int { vocabulary.isEmpty ? 256 : vocabulary.count }
-
-  /// How many windows follow one another.
-  public var count: Int { windows.windows }
-  public var inputInfo: SampleInfo? { windows.info }
-  public var targetInfo: SampleInfo? { windows.info }
-
-  /// The windows that begin at these tokens.
-  public func batch(_ samples: [Int]) throws(CheckpointError) -> Batch { try windows.batch(samples) }
-
-  public func sampler(batch: Int, shuffle: Bool, seed: UInt64) throws(CheckpointError) -> Sampler {
-    try Sampler(tokens: tokenCount, context: context, batch: batch, shuffle: shuffle, seed: seed)
-  }
-
-  /// Checks that a model with so many tokens knows all of these.
-  ///
-  /// - Throws: `damaged` naming the largest.
-  public func checkTokens(vocabulary: Int) throws(CheckpointError) { try windows.check(vocabulary: vocabulary) }
+  public override var vocabularySize: Int { vocabulary.isEmpty ? 256 : vocabulary.count }
 
   /// The text of tokens; what is none is U+FFFD.
   public func decode(_ tokens: [Int]) -> String {

@@ -61,13 +61,4 @@ extension AdamOptions: HyperParameters {
       Dict.Entry("decoupled_weight_decay", .bool(decoupledWeightDecay)),
     ]
   }
-
-  mutating func take(from group: StoredOptions) throws(CheckpointError) {
-    try group.number("lr", into: &lr)
-    try group.pair("betas", into: &betas)
-    try group.number("eps", into: &eps)
-    try group.number("weight_decay", into: &weightDecay)
-    try group.flag("amsgrad", into: &amsgrad)
-    try group.flag("maximize", into: &maximize)
-  }
 }
