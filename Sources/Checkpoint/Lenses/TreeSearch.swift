@@ -72,21 +72,3 @@ extension Value {
     }
   }
 }
-
-/// How many bytes must be put in, taken out or changed to make one from the other; anything above `limit` when more.
-private func editDistance(_ a: [UInt8], _ b: [UInt8], limit: Int) -> Int {
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    var smallest = row[0]
-    for (j, y) in b.enumerated() {
-      let changed = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(changed, diagonal + 1, row[j] + 1)
-      smallest = min(smallest, row[j + 1])
-    }
-    if smallest > limit { return limit + 1 }
-  }
-  return row[b.count]
-}

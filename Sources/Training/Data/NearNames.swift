@@ -1,10 +1,12 @@
+internal import Checkpoint
+
 /// The names that a user may have meant by `name`: those a few letters away, the nearest first, at most three.
 func nearNames(to name: String, among names: some Sequence<String>) -> [String] {
   let wanted = Array(name.utf8.prefix(64)).map(lowercased)
   let limit = max(1, wanted.count / 3)
   var found: [(name: String, distance: Int)] = []
   for candidate in names {
-    let distance = editDistance(wanted, Array(candidate.utf8.prefix(64)).map(lowercased))
+    let distance = editDistance(wanted, Array(candidate.utf8.prefix(64)).map(lowercased), limit: limit)
     if distance <= limit { found.append((candidate, distance)) }
   }
   return found.sorted { $0.distance < $1.distance }.prefix(3).map(\.name)
@@ -21,19 +23,3 @@ func advice(for name: String, among names: [String], _ what: String) -> String {
 }
 
 private func lowercased(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
-
-/// How many letters must be put in, left out, replaced or swapped with the next (Damerau's, restricted).
-private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-  var before: [Int] = []
-  var last = Array(0...b.count)
-  for i in a.indices {
-    var row = [i + 1]
-    for j in b.indices {
-      var best = min(last[j] + (a[i] == b[j] ? 0 : 1), last[j + 1] + 1, row[j] + 1)
-      if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, before[j - 1] + 1) }
-      row.append(best)
-    }
-    (before, last) = (last, row)
-  }
-  return last[b.count]
-}
