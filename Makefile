@@ -18,10 +18,10 @@ ifeq ($(shell uname -s),Linux)
   RESOURCES = $(shell swiftc -print-target-info 2>/dev/null | sed -n 's/.*"runtimeResourcePath": *"\(.*\)".*/\1/p')
   LINKER = $(if $(or $(wildcard $(RESOURCES)/../../bin/ld.lld),$(shell command -v ld.lld)),-Xswiftc -use-ld=lld)
   BUILD_FLAGS = -c release --static-swift-stdlib $(LINKER)
-  PACKAGES := libhdf5-dev libaec-dev zlib1g-dev libdeflate-dev libxxhash-dev hdf5-tools
+  PACKAGES := libhdf5-dev libaec-dev zlib1g-dev libdeflate-dev libxxhash-dev libdnnl-dev hdf5-tools
 else
   BUILD_FLAGS := -c release
-  PACKAGES := hdf5 libdeflate xxhash
+  PACKAGES := hdf5 libdeflate xxhash onednn
 endif
 
 .PHONY: build demo test lint format unit peers bench fixtures golden install setup venv clean
@@ -65,7 +65,9 @@ fixtures: venv
 	.venv/bin/python fixtures/make_torch_fixtures.py
 	.venv/bin/python fixtures/make_hostile.py
 	.venv/bin/python fixtures/make_data.py
-	.venv/bin/python fixtures/make_adam.py
+	.venv/bin/python fixtures/make_optimizer_fixtures.py
+	.venv/bin/python fixtures/make_training_fixtures.py
+	.venv/bin/python fixtures/make_training_conv_fixtures.py
 
 # Until the README announces version 1.0 as released, its golden files may be made anew; after that never.
 GOLDEN := fixtures/golden/1.0

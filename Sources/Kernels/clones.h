@@ -11,4 +11,7 @@
 // Iterations do not depend on one another: what is written is an input of the same iteration at most.
 #define CK_VECTORISE _Pragma("clang loop vectorize(assume_safety)")
 
+// What clones call has to be compiled with them.
+#define CK_INLINE static inline __attribute__((always_inline))
+
 #endif

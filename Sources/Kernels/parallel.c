@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "parallel.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -151,6 +152,15 @@ int ck_threads(void) {
 }
 
 void ck_set_threads(int count) { wanted = count < 1 ? 1 : count > MOST_THREADS ? MOST_THREADS : count; }
+
+void ck_openmp_alone(void) {
+  static _Thread_local int told;
+  if (told) return;
+  told = 1;
+  // Looked up, not linked: which OpenMP library there is, if any, is the affair of the library that brought it.
+  void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+  if (set) set(1);
+}
 
 typedef struct {
   char *to;

@@ -2,18 +2,44 @@
 #include <string.h>
 
 ptrdiff_t ck_first_outside(const ptrdiff_t *numbers, size_t count, ptrdiff_t limit) {
-  for (size_t i = 0; i < count; i++) {
-    if (numbers[i] < 0 || numbers[i] >= limit) return (ptrdiff_t)i;
-  }
-  return -1;
+  size_t outside = 0;
+  for (size_t i = 0; i < count; i++) outside += (size_t)numbers[i] >= (size_t)limit;
+  if (outside == 0) return -1;
+  size_t i = 0;
+  while ((size_t)numbers[i] < (size_t)limit) i++;
+  return (ptrdiff_t)i;
 }
 
-// Short rows: a call of memcpy costs more than they do.
-static void gather_words(uint32_t *restrict out, const char *rows, size_t row, const ptrdiff_t *samples, size_t count) {
-  for (size_t i = 0; i < count; i++, out += row) {
-    const char *from = rows + (size_t)samples[i] * row * 4;
-    for (size_t j = 0; j < row; j++) memcpy(out + j, from + 4 * j, 4);
+// Unaligned words, so that nothing below is a call of memcpy, which would cost more than a short row does.
+typedef uint32_t word __attribute__((aligned(1), may_alias));
+typedef uint64_t word2 __attribute__((aligned(1), may_alias));
+typedef uint64_t word4 __attribute__((vector_size(16), aligned(1), may_alias));
+
+// Rows of 4 bytes and more. The last 16 bytes may have been copied already.
+__attribute__((no_builtin("memcpy", "memmove"))) static void gather_short(
+    char *restrict out, const char *restrict rows, size_t bytes, const ptrdiff_t *restrict samples, size_t count) {
+  if (bytes == 4) {
+    for (size_t i = 0; i < count; i++) ((word *)out)[i] = ((const word *)rows)[samples[i]];
+  } else if (bytes == 8) {
+    for (size_t i = 0; i < count; i++) ((word2 *)out)[i] = ((const word2 *)rows)[samples[i]];
+  } else if (bytes < 16) {
+    for (size_t i = 0; i < count; i++, out += 12) {
+      *(word2 *)out = *(const word2 *)(rows + 12 * samples[i]);
+      *(word *)(out + 8) = *(const word *)(rows + 12 * samples[i] + 8);
+    }
+  } else {
+    for (size_t i = 0; i < count; i++, out += bytes) {
+      const char *from = rows + (size_t)samples[i] * bytes;
+      for (size_t j = 0; j + 16 < bytes; j += 16) *(word4 *)(out + j) = *(const word4 *)(from + j);
+      *(word4 *)(out + bytes - 16) = *(const word4 *)(from + bytes - 16);
+    }
   }
+}
+
+// Rows lie anywhere in a set that caches do not hold: the next one is asked for while this one is copied.
+static void ask_for(const char *row, size_t bytes) {
+  const size_t most = bytes < 4096 ? bytes : 4096;
+  for (size_t at = 0; at < most; at += 64) __builtin_prefetch(row + at);
 }
 
 static void bytes_to_floats(float *restrict out, const unsigned char *restrict bytes, size_t count) {
@@ -23,13 +49,14 @@ static void bytes_to_floats(float *restrict out, const unsigned char *restrict b
 void ck_gather_rows(void *out, ck_number to, const void *rows, ck_number from, size_t row, const ptrdiff_t *samples,
                     size_t count) {
   const size_t size = ck_number_size(from), made = ck_number_size(to);
-  if (from == to && size == 4 && row <= 32) {
-    gather_words(out, rows, row, samples, count);
+  if (from == to && row * size <= 128 && size >= 4) {
+    gather_short(out, rows, row * size, samples, count);
     return;
   }
   for (size_t i = 0; i < count; i++) {
     const char *sample = (const char *)rows + (size_t)samples[i] * row * size;
     char *place = (char *)out + i * row * made;
+    if (i + 1 < count) ask_for((const char *)rows + (size_t)samples[i + 1] * row * size, row * size);
     if (from == to) {
       memcpy(place, sample, row * size);
     } else if (from == CK_U8 && to == CK_F32) {  // images

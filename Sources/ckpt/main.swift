@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import CommandSupport
 
 #if canImport(Glibc)
   import Glibc

@@ -20,7 +20,7 @@ enum Binary {
 
   static func fixture(_ name: String) -> String { "\(root)/fixtures/\(name)" }
 
-  private static var path: String {
+  static var path: String {
     #if DEBUG
       "\(root)/.build/debug/ckpt"
     #else
@@ -29,7 +29,14 @@ enum Binary {
   }
 
   /// Runs `ckpt` with these arguments; its output goes through files in `scratch`.
-  static func run(_ arguments: [String], _ scratch: Scratch, fullDisk: Bool = false) -> Result {
+  ///
+  /// - Parameters:
+  ///   - program: another place that it lies in.
+  ///   - environment: `NAME=value`s instead of this process's.
+  static func run(
+    _ arguments: [String], _ scratch: Scratch, fullDisk: Bool = false, program: String = path,
+    environment: [String]? = nil
+  ) -> Result {
     let (out, err) = (scratch.path("stdout"), scratch.path("stderr"))
     #if canImport(Darwin)
       var actions: posix_spawn_file_actions_t?
@@ -41,12 +48,18 @@ enum Binary {
     let flags = O_WRONLY | O_CREAT | O_TRUNC
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, fullDisk ? "/dev/full" : out, flags, 0o600)
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err, flags, 0o600)
-    var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
+    var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
     defer { for word in words { free(word) } }
     words.append(nil)
+    let variables: [UnsafeMutablePointer<CChar>?]? = environment.map { $0.map { strdup($0) } + [nil] }
+    defer { for variable in variables ?? [] { free(variable) } }
     var process = pid_t()
-    guard posix_spawn(&process, path, &actions, nil, words, environ) == 0 else {
-      return Result(code: -1, output: "", error: "cannot start \(path)")
+    let started =
+      if let variables { posix_spawn(&process, program, &actions, nil, words, variables) } else {
+        posix_spawn(&process, program, &actions, nil, words, environ)
+      }
+    guard started == 0 else {
+      return Result(code: -1, output: "", error: "cannot start \(program)")
     }
     var status: Int32 = 0
     while waitpid(process, &status, 0) < 0, errno == EINTR {}
@@ -66,8 +79,11 @@ final class Scratch: Sendable {
     folder = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
   }
 
-  deinit {
-    for name in names() { unlink(path(name)) }
+  deinit { Self.remove(folder) }
+
+  /// A folder and all that is in it.
+  private static func remove(_ folder: String) {
+    for name in names(in: folder) where unlink("\(folder)/\(name)") != 0 { remove("\(folder)/\(name)") }
     rmdir(folder)
   }
 
@@ -93,7 +109,9 @@ final class Scratch: Sendable {
   func read(_ name: String) -> String { String(decoding: bytes(path(name)), as: UTF8.self) }
 
   /// What is in the folder, the command's own output aside.
-  func names() -> [String] {
+  func names() -> [String] { Self.names(in: folder) }
+
+  static func names(in folder: String) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

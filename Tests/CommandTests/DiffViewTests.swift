@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 import Testing
 
 @testable import ckpt

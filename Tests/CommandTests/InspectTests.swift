@@ -1,5 +1,6 @@
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 import Testing
 
 @testable import ckpt

@@ -192,6 +192,24 @@ import Testing
     #expect(values[511] == 9 && values[510] == 3 && values[512] == 3 && values.count == 1024)
   }
 
+  /// Short rows and long ones are copied in different ways.
+  @Test(arguments: [1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 32, 33, 100, 1100])
+  func rowsOfEveryWidth(_ width: Int) throws {
+    let labels = try tensor([Int32](0..<9), .int32, [9])
+    let x = (0..<(9 * width)).map { Float($0) }
+    let bytes = (0..<(9 * width)).map { UInt8(truncatingIfNeeded: $0) }
+    let tokens = (0..<(9 * width)).map { Int64($0) }
+    let samples = [8, 0, 4, 4, 7]
+    func expected<Item>(_ all: [Item]) -> [Item] { samples.flatMap { all[($0 * width)..<(($0 + 1) * width)] } }
+    let set = try ArrayDataset(inputs: tensor(x, .float32, [9, width]), targets: labels)
+    #expect(floats(try set.batch(samples).inputs) == expected(x))
+    let images = try ArrayDataset(inputs: tensor(bytes, .uint8, [9, width]), targets: labels)
+    #expect(floats(try images.batch(samples).inputs) == expected(bytes.map { Float($0) }))
+    let texts = try ArrayDataset(inputs: tensor(tokens, .int64, [9, width]), targets: labels)
+    #expect(integers(try texts.batch(samples).inputs) == expected(tokens.map { Int($0) }))
+    #expect(integers(try texts.batch(samples).targets) == samples)
+  }
+
   @Test func theDigitsAreThere() throws {
     for (name, count) in [("digits-train.npz", 1437), ("digits-test.npz", 360)] {
       let set = try ArrayDataset(file: exampleFixture(name), inputs: "x", targets: "y")

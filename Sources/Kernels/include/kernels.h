@@ -5,10 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "activations.h"
 #include "blocks.h"
+#include "conv.h"
+#include "elementwise.h"
+#include "gradients.h"
+#include "graph.h"
 #include "numbers.h"
 #include "optimizer.h"
 #include "parallel.h"
+#include "random.h"
+#include "rows.h"
+#include "small_gemm.h"
 #include "samples.h"
 
 // --- XXH3-128 (xxhash.h, inlined once for the baseline and once for AVX2) -----------------------------------------

@@ -30,4 +30,26 @@ typedef struct {
 /// Adam and AdamW with the bits of torch's `fused=True`. Gradients are multiplied by `factor` first.
 void ck_adam(ck_optimizer_tensor *tensors, size_t count, const ck_adam_options *groups, float factor);
 
+typedef struct {
+  double lr, momentum, dampening, weight_decay;
+  int nesterov, maximize;
+} ck_sgd_options;
+
+/// The first step of a parameter sets its momentum_buffer.
+void ck_sgd(ck_optimizer_tensor *tensors, size_t count, const ck_sgd_options *groups, float factor);
+
+typedef struct {
+  double lr, alpha, eps, weight_decay, momentum;
+  int centered, maximize;
+} ck_rmsprop_options;
+
+void ck_rmsprop(ck_optimizer_tensor *tensors, size_t count, const ck_rmsprop_options *groups, float factor);
+
+typedef struct {
+  double lr, lr_decay, weight_decay, eps;
+  int maximize;
+} ck_adagrad_options;
+
+void ck_adagrad(ck_optimizer_tensor *tensors, size_t count, const ck_adagrad_options *groups, float factor);
+
 #endif

@@ -15,6 +15,9 @@ void ck_parallel(size_t count, ck_task task, void *context);
 int ck_threads(void);
 void ck_set_threads(int count);
 
+/// Tells OpenMP that this thread computes alone: libraries are called from threads of our own.
+void ck_openmp_alone(void);
+
 /// Copies memory, with several threads where it is much.
 void ck_copy(void *restrict to, const void *restrict from, size_t bytes);
 

@@ -9,9 +9,10 @@ extension Variable {
     try self.init(bytes: values, dtype: .float32, shape: shape)
   }
 
-  /// Tokens or labels, in row-major order.
+  /// Tokens or labels, in row-major order. Literals are numbers, not labels.
   ///
   /// - Throws: `usage` when there are not as many as the shape takes.
+  @_disfavoredOverload
   public convenience init(_ labels: [Int64], shape: [Int]) throws(CheckpointError) {
     try self.init(bytes: labels, dtype: .int64, shape: shape)
   }
@@ -46,9 +47,12 @@ extension Variable {
 
   /// All elements in row-major order, as floats (labels are rounded to floats).
   public final var values: [Float] {
-    switch dtype {
-    case .float32: Array(UnsafeBufferPointer(start: storage.floats, count: count))
-    case .int64: UnsafeBufferPointer(start: storage.integers, count: count).map { Float($0) }
+    [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      guard let out = buffer.baseAddress, count > 0 else { return }
+      forEachElement { place, index in
+        out[index] = dtype == .float32 ? storage.floats[place] : Float(storage.integers[place])
+      }
+      initialized = count
     }
   }
 
@@ -66,5 +70,27 @@ extension Variable {
   public final func item() throws(CheckpointError) -> Float {
     guard count == 1 else { throw CheckpointError(.usage, "item() of a value of shape \(shape)") }
     return dtype == .float32 ? storage.floats.pointee : Float(storage.integers.pointee)
+  }
+
+  /// The gradient that `backward()` left here, as a value of its own; nil when there is none.
+  public final var grad: Variable? {
+    gradient.map { Variable(shape: shape, dtype: .float32, layout: layout, storage: $0) }
+  }
+
+  /// The same elements as a value that nothing computed: `tensor.detach()`. Memory is shared.
+  public final func detach() -> Variable { Variable(shape: shape, dtype: dtype, layout: layout, storage: storage) }
+
+  /// Calls `body` with each element's place in memory and its index in row-major order.
+  private func forEachElement(_ body: (_ place: Int, _ index: Int) -> Void) {
+    guard layout == .channelsLast, shape.count == 4 else {
+      for index in 0..<count { body(index, index) }
+      return
+    }
+    let (channels, area) = (shape[1], shape[2] * shape[3])
+    for index in 0..<count {
+      let (image, inner) = index.quotientAndRemainder(dividingBy: channels * area)
+      let (channel, pixel) = inner.quotientAndRemainder(dividingBy: area)
+      body((image * area + pixel) * channels + channel, index)
+    }
   }
 }

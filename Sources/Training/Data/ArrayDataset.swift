@@ -3,7 +3,7 @@ public import Checkpoint
 /// Samples from two arrays whose first dimensions are the samples: `torch.utils.data.TensorDataset` of a pair.
 ///
 /// The arrays stay in their file and samples are copied out of it, batch by batch; what must be converted is converted
-/// once when it takes at most 64 MiB. Inputs of integers are tokens (int64), but for uint8 and bool, which like floats
+/// once when it takes at most 64 MiB (bytes never are). Inputs of integers are tokens (int64), but for uint8 and bool, which like floats
 /// become float32. All of both arrays is looked at once, when the set is made: NaN and infinities, and numbers that
 /// float32 cannot hold, are errors that name the file, the array and the row.
 public final class ArrayDataset: Dataset {

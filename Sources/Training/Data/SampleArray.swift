@@ -50,7 +50,9 @@ final class SampleArray {
     (self.stored, self.wanted, self.count) = (stored, wanted, count)
     row = tensor.count / count
     let size = tensor.count.multipliedReportingOverflow(by: ck_number_size(wanted))
-    let converts = stored != wanted && !size.overflow && size.partialValue <= Self.convertedLimit
+    // Bytes become floats about as fast as floats are copied.
+    let isFast = stored == wanted || stored == CK_U8 && wanted == CK_F32
+    let converts = !isFast && !size.overflow && size.partialValue <= Self.convertedLimit
     // A source whose bytes are computed would compute all of them for each batch.
     let isComputed = tensor.source is any ComputedSource
     var scan = ArrayScan(from: stored, to: wanted, row: row, place: place)

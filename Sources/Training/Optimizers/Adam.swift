@@ -10,6 +10,7 @@ public class Adam: Optimizer {
 
   /// The hyper-parameters of each group.
   public internal(set) final var options: [AdamOptions]
+  final var extras: [GroupExtras]
   final let table: ParameterTable
   private let kernelOptions: UnsafeMutablePointer<ck_adam_options>
   fileprivate final let isDecoupled: Bool
@@ -37,6 +38,7 @@ public class Adam: Optimizer {
     table = try ParameterTable(groups.map(\.parameters))
     self.isDecoupled = isDecoupled
     options = []
+    extras = groups.map { _ in GroupExtras() }
     kernelOptions = .allocate(capacity: groups.count)
     for group in groups {
       var own = defaults

@@ -34,8 +34,7 @@ public struct AdamOptions: Sendable, Equatable {
   var kernelOptions: ck_adam_options {
     ck_adam_options(
       lr: lr, beta1: betas.0, beta2: betas.1, eps: eps, weight_decay: weightDecay,
-      decoupled: decoupledWeightDecay ? 1 : 0,
-      amsgrad: amsgrad ? 1 : 0, maximize: maximize ? 1 : 0)
+      decoupled: decoupledWeightDecay ? 1 : 0, amsgrad: amsgrad ? 1 : 0, maximize: maximize ? 1 : 0)
   }
 }
 
@@ -60,5 +59,14 @@ extension AdamOptions: HyperParameters {
       Dict.Entry("capturable", .bool(false)), Dict.Entry("differentiable", .bool(false)), Dict.Entry("fused", .none),
       Dict.Entry("decoupled_weight_decay", .bool(decoupledWeightDecay)),
     ]
+  }
+
+  mutating func take(from group: StoredOptions) throws(CheckpointError) {
+    try group.number("lr", into: &lr)
+    try group.pair("betas", into: &betas)
+    try group.number("eps", into: &eps)
+    try group.number("weight_decay", into: &weightDecay)
+    try group.flag("amsgrad", into: &amsgrad)
+    try group.flag("maximize", into: &maximize)
   }
 }

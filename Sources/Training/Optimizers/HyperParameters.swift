@@ -17,6 +17,9 @@ protocol HyperParameters: Sendable {
 
   /// The group's entries in PyTorch's order, without `params` and `param_names`.
   var entries: [Dict.Entry] { get }
+
+  /// Takes the values over that a stored group has; what it does not have stays.
+  mutating func take(from group: StoredOptions) throws(CheckpointError)
 }
 
 extension HyperParameters {

@@ -66,8 +66,7 @@ final class ParameterTable {
     storages[index * Self.slotLimit + slot] = storage
     let base = storage?.floats
     withUnsafeMutableBytes(of: &tensors[index].slots) {
-      $0.storeBytes(
-        of: base, toByteOffset: slot * MemoryLayout<UnsafeMutablePointer<Float>?>.stride, as: type(of: base))
+      $0.storeBytes(of: base, toByteOffset: slot * MemoryLayout.stride(ofValue: base), as: type(of: base))
     }
   }
 

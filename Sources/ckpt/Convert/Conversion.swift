@@ -1,5 +1,6 @@
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 
 #if canImport(Glibc)
   import Glibc

@@ -1,6 +1,7 @@
 public import ArgumentParser
 public import Checkpoint
 public import CheckpointFormats
+import CommandSupport
 
 /// `ckpt convert`
 struct ConvertCommand: ParsableCommand {
@@ -84,7 +85,7 @@ struct ConvertCommand: ParsableCommand {
   }
 
   func run() throws {
-    try ckpt.run { () throws(CheckpointError) in
+    try reportingErrors { () throws(CheckpointError) in
       let done = try Conversion(self).run()
       warn(done.warnings)
       if json { try Terminal.write(done.json()) } else if !quiet { try Terminal.write(done.text()) }

@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 import Synchronization
 
 /// A bar on standard error, drawn only on a terminal and only once the work has taken half a second.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 
 /// `ckpt diff`
 struct DiffCommand: ParsableCommand {
@@ -49,7 +50,7 @@ struct DiffCommand: ParsableCommand {
   }
 
   func run() throws {
-    try ckpt.run { () throws(CheckpointError) in
+    try reportingErrors { () throws(CheckpointError) in
       let (first, second) = (try read(a), try read(b))
       var options = Diff.Options()
       if rtol != nil || atol != nil { options.tolerance = Tolerance(rtol: rtol ?? 0, atol: atol ?? 0) }

@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 
 /// The part of `diff` that tells of tensors whose numbers differ: a row for each, layers that repeat in one.
 struct DiffNumbers {

@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 
 /// What `diff` says.
 struct DiffView {

@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 
 /// Rows of a table of tensors in which layers that repeat are one row.
 struct FoldedRow: Sendable, Equatable {

@@ -1,5 +1,6 @@
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 
 /// An HDF5 file of another program, shown as the tree it is.
 struct HDF5View {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 
 /// `ckpt inspect`
 struct InspectCommand: ParsableCommand {
@@ -45,7 +46,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
-    try ckpt.run { () throws(CheckpointError) in
+    try reportingErrors { () throws(CheckpointError) in
       let start = try FileStart(file)
       do throws(CheckpointError) {
         let format = try Format.input(start)

@@ -1,5 +1,6 @@
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 
 /// What `inspect` shows a person: what the file is, the training state, each optimizer at a glance, the models' tensors
 /// with repeated layers folded, the rest in short, warnings last.
@@ -191,7 +192,7 @@ extension Value {
   /// A scalar, or a tuple of some, in a few characters: six digits of a number are enough to look at.
   var brief: String {
     switch self {
-    case .double(let number): ckpt.short(number, digits: 6)
+    case .double(let number): CommandSupport.short(number, digits: 6)
     case .sequence(.tuple, let items) where items.allSatisfy(\.isScalar):
       cut("(\(items.map(\.brief).joined(separator: ", ")))", to: 40)
     default: cut(text(limit: 40), to: 60)

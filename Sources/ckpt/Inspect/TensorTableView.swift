@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 
 /// The table with every tensor in a row of its own.
 struct TensorTableView {

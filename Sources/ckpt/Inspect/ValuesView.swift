@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 
 /// `inspect --values PATH`: what is at a place of the tree, with numbers.
 struct ValuesView {

@@ -1,3 +1,5 @@
+import CommandSupport
+
 /// Rows of text in aligned columns.
 struct Table: Sendable {
   enum Alignment: Sendable { case left, right }
@@ -47,8 +49,8 @@ struct Table: Sendable {
 
   private func widths(_ used: [Int]) -> [Int] {
     used.map { column in
-      rows.reduce(hasTitles ? ckpt.columns(columns[column].title) : 0) { widest, row in
-        max(widest, row.count > column ? ckpt.columns(row[column]) : 0)
+      rows.reduce(hasTitles ? CommandSupport.columns(columns[column].title) : 0) { widest, row in
+        max(widest, row.count > column ? CommandSupport.columns(row[column]) : 0)
       }
     }
   }
@@ -77,7 +79,7 @@ struct Table: Sendable {
     var line = String(repeating: " ", count: indent)
     for (index, cell) in cells.enumerated() {
       let text = shortened(cell, to: widths[index])
-      let padding = String(repeating: " ", count: max(0, widths[index] - ckpt.columns(text)))
+      let padding = String(repeating: " ", count: max(0, widths[index] - CommandSupport.columns(text)))
       let isLast = cells[(index + 1)...].allSatisfy(\.isEmpty)
       if columns[used[index]].alignment == .right { line += padding }
       line += paint(used[index], text)

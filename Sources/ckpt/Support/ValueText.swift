@@ -1,4 +1,5 @@
 import Checkpoint
+import CommandSupport
 
 extension Value {
   /// The value as Python would show it, printable, in at most about `limit` characters.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import CheckpointFormats
+import CommandSupport
 
 /// `ckpt verify`
 struct VerifyCommand: ParsableCommand {
@@ -30,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    try ckpt.run { () throws(CheckpointError) in
+    try reportingErrors { () throws(CheckpointError) in
       var results: [VerifyResult] = []
       var failure: Int32 = Exit.yes
       for file in files {

@@ -1,0 +1,111 @@
+internal import Checkpoint
+internal import Kernels
+
+extension TableOptimizer {
+  @discardableResult
+  public func load(
+    _ state: OptimizerState, names: [String?], keepsOptions: Bool, allowMissing: [Glob]
+  ) throws(CheckpointError) -> OptimizerLoadReport {
+    var plan = OptimizerPlan(options: options, extras: extras)
+    plan.checkAlgorithm(state, is: algorithm, keepsOptions: keepsOptions)
+    let match = OptimizerMatch(
+      state, names: names, here: table.groups, keepsOptions: keepsOptions, problems: &plan.problems)
+    guard plan.problems.isEmpty else { throw plan.problems.error() }
+    if !keepsOptions { plan.takeOptions(state, match) }
+    plan.takeState(state, match, table, allowMissing)
+    guard plan.problems.isEmpty else { throw plan.problems.error() }
+    // Reading may fail too; only then is anything changed.
+    let memory = try plan.read(table)
+    for index in 0..<table.count {
+      for slot in 0..<ParameterTable.slotLimit { table.set(memory[index][slot], index, slot) }
+      table.tensors[index].step = plan.states[index]?.step ?? 0
+    }
+    options = plan.options
+    extras = plan.extras
+    // Adagrad has state from the start.
+    for index in 0..<table.count where plan.states[index] == nil { try startState(index) }
+    plan.report.notes += match.isByName ? [] : ["the state's parameters have no names: matched by position"]
+    return plan.report
+  }
+}
+
+/// What loading a state will do, and what stands against it.
+struct OptimizerPlan<Options: HyperParameters> {
+  struct Slots {
+    var step: Int64
+    /// By slot; nil where the options ask for none.
+    var tensors: [Tensor?]
+  }
+
+  var options: [Options]
+  var extras: [GroupExtras]
+  /// By parameter; nil for those that start afresh.
+  var states: [Slots?] = []
+  var problems = OptimizerProblems()
+  var report = OptimizerLoadReport()
+
+  init(options: [Options], extras: [GroupExtras]) {
+    self.options = options
+    self.extras = extras
+  }
+
+  /// The moments of another algorithm are no use; those of Adam and AdamW are the same, and only the meaning of
+  /// weight_decay differs, which must not change without a word.
+  mutating func checkAlgorithm(_ state: OptimizerState, is algorithm: String, keepsOptions: Bool) {
+    guard let stored = state.algorithm.name, stored != algorithm else { return }
+    let related = algorithm == "Adam" || algorithm == "AdamW"
+    switch stored {
+    case "Adam or AdamW" where related:
+      report.notes.append("the state does not tell Adam from AdamW; it is continued as \(algorithm)")
+    case "AdamW (Hugging Face)" where algorithm == "AdamW":
+      report.notes.append("the state is that of transformers' AdamW; it is continued as PyTorch's")
+    case "Adam" where related, "AdamW" where related:
+      let decays = state.groups.contains { group in
+        var decay = 0.0
+        try? StoredOptions(group: group, name: "").number("weight_decay", into: &decay)
+        return decay != 0
+      }
+      if keepsOptions || !decays {
+        report.notes.append("the state is \(stored)'s, whose moments are those of \(algorithm)")
+      } else {
+        problems.add(
+          .options,
+          "the state is \(stored)'s, where weight_decay means something else than in \(algorithm); "
+            + "keep the options of this one, or use \(stored)")
+      }
+    default: problems.add(.options, "the state is that of \(stored), not of \(algorithm) (\(state.algorithm.reason))")
+    }
+  }
+
+  mutating func takeOptions(_ state: OptimizerState, _ match: OptimizerMatch) {
+    for (number, stored) in match.groups.enumerated() {
+      guard let stored else {
+        report.notes.append("group \(number) is not in the state; its hyper-parameters stay")
+        continue
+      }
+      let group = state.groups[stored]
+      let reader = StoredOptions(group: group, name: "group \(stored)")
+      do throws(CheckpointError) {
+        try options[number].take(from: reader)
+        try options[number].check()
+        extras[number].initialLearningRate = nil
+        try reader.number("initial_lr", into: &extras[number].initialLearningRate)
+      } catch {
+        problems.add(.options, error.message)
+      }
+      let used = Set(options[number].entries.map(\.key)).subtracting(GroupExtras.inert).union([.string("initial_lr")])
+      extras[number].stored = group.options.filter { !used.contains($0.key) }
+      let absent = used.subtracting(group.options.map(\.key)).subtracting([
+        .string("initial_lr"), .string("decoupled_weight_decay"),
+      ])
+      for key in absent.map(\.text).sorted() {
+        report.notes.append("group \(stored) of the state has no '\(key)'; this optimizer's stays")
+      }
+    }
+  }
+}
+
+extension GroupExtras {
+  /// What PyTorch keeps in a group to choose among its implementations.
+  static let inert: Set<Key> = Set(["foreach", "capturable", "differentiable", "fused"].map(Key.string))
+}

@@ -1,0 +1,87 @@
+import Checkpoint
+import CommandSupport
+import Training
+
+/// One call of `ckpt train`, from the command line to the last word.
+struct TrainSession {
+  let arguments: TrainArguments
+
+  /// - Returns: the exit code.
+  /// - Throws: `ConfigErrors`, `CheckpointError`.
+  func run() throws -> Int32 {
+    let plan = try RunPlan(arguments)
+    warn(plan.warnings)
+    if !arguments.quiet { for note in plan.notes { Terminal.writeError("ckpt: \(printable(note))\n") } }
+    if let threads = plan.config.threads { Threads.count = threads }
+    let trainer = try RunBuilder(plan: plan, arguments: arguments).trainer()
+    try start(trainer, plan)
+    if trainer.step >= trainer.targetStep, !arguments.quiet {
+      Terminal.writeError("ckpt: the run is complete; --steps N goes on beyond step \(trainer.targetStep)\n")
+    }
+    try plan.prepareFolder(overwrite: arguments.overwrite)
+    let metrics = try MetricsFile(
+      Paths.join(plan.out, "metrics.csv"), step: trainer.step, rows: trainer.metrics.rows)
+    var options = RunView.Options()
+    options.isQuiet = arguments.quiet
+    if arguments.json { options.printsLines = false }
+    let view = RunView(options, metrics: metrics)
+    let stop = StopRequest.onSignals()
+    let start = ContinuousClock.now
+    defer { view.end() }
+    let ending = try trainer.run(observer: view, stop: stop)
+    view.end()
+    let summary = RunSummary(
+      plan: plan, ending: ending, step: trainer.step, target: trainer.targetStep, best: trainer.best,
+      row: view.lastRow, seconds: start.secondsUntilNow)
+    return try summary.tell(quiet: arguments.quiet, json: arguments.json)
+  }
+
+  /// Gives a trainer its first weights, or everything that a checkpoint has.
+  private func start(_ trainer: Trainer, _ plan: RunPlan) throws(CheckpointError) {
+    let missing = arguments.allowMissing.map { Glob($0) }
+    let unexpected = arguments.allowUnexpected.map { Glob($0) }
+    guard plan.checkpoint == nil else { return try resume(trainer, plan, missing, unexpected) }
+    guard let initial = plan.config.initial else { return }
+    let report = try StartWeights.load(
+      Paths.join(plan.folder, initial.value), into: trainer.model, allowMissing: missing, allowUnexpected: unexpected)
+    tell(report)
+  }
+
+  private func tell(_ report: StateLoadReport) {
+    var lines: [String] = []
+    if !report.missing.isEmpty { lines.append("not in the checkpoint, so left as made: \(list(report.missing))") }
+    if !report.unexpected.isEmpty { lines.append("in the checkpoint only, so left out: \(list(report.unexpected))") }
+    warn(lines)
+  }
+
+  private func list(_ names: [String]) -> String {
+    names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) more" : "")
+  }
+
+  private func resume(
+    _ trainer: Trainer, _ plan: RunPlan, _ missing: [Glob], _ unexpected: [Glob]
+  ) throws(CheckpointError) {
+    guard let checkpoint = plan.checkpoint else { return }
+    var options = RestoreOptions()
+    options.keepsHyperparameters = arguments.hyperparameters == .config
+    options.changes = HyperparameterChanges.entries(arguments.set, plan.config.optimizer)
+    options.allowsOtherTrainable = arguments.config != nil || arguments.set.contains { $0.hasPrefix("freeze") }
+    options.allowMissing = missing
+    options.allowUnexpected = unexpected
+    do throws(CheckpointError) {
+      let report = try trainer.restore(checkpoint.root, options)
+      tell(report.weights)
+      if !arguments.quiet { for note in report.notes { Terminal.writeError("ckpt: \(printable(note))\n") } }
+    } catch {
+      throw error.inFile(checkpoint.path)
+    }
+  }
+}
+
+extension ContinuousClock.Instant {
+  /// Seconds from this moment until now.
+  var secondsUntilNow: Double {
+    let (seconds, attoseconds) = (ContinuousClock.now - self).components
+    return Double(seconds) + Double(attoseconds) * 1e-18
+  }
+}
