@@ -63,7 +63,8 @@ enum Hashed {
   }
 
   static let special: [Float] = [
-    .infinity, -.infinity, .nan, Float(bitPattern: 1), -Float(bitPattern: 71362), 1e38, -0.0, Float(bitPattern: 2140872),
+    .infinity, -.infinity, .nan, Float(bitPattern: 1), -Float(bitPattern: 71362), 1e38, -0.0,
+    Float(bitPattern: 2140872),
     1e-20, 2.5e19,
   ]
 

@@ -25,7 +25,10 @@ public struct Metrics: Sendable {
   var value: Value {
     get throws(CheckpointError) {
       let columns: [(String, Tensor)] = [
-        ("step", try Tensor(dtype: .int64, shape: [rows.count], source: BufferSource(elements: rows.map { Int64($0.step) }))),
+        (
+          "step",
+          try Tensor(dtype: .int64, shape: [rows.count], source: BufferSource(elements: rows.map { Int64($0.step) }))
+        ),
         ("epoch", try column(\.epoch)), ("loss", try column(\.loss)), ("lr", try column(\.learningRate)),
         ("grad_norm", try column(\.gradNorm)), ("val_loss", try column(\.validationLoss)),
       ]

@@ -8,7 +8,8 @@ struct RunFields {
   /// - Throws: `damaged` when the value is no dictionary.
   init(_ value: Value?, at place: String) throws(CheckpointError) {
     guard case .dict(let dict)? = value else {
-      throw CheckpointError(.damaged, "expected a dictionary, found \(value == nil ? "nothing" : "something else")", place: place)
+      throw CheckpointError(
+        .damaged, "expected a dictionary, found \(value == nil ? "nothing" : "something else")", place: place)
     }
     self.dict = dict
     self.place = place
@@ -56,6 +57,7 @@ struct RunFields {
 
   func missing(_ name: String, _ what: String) -> CheckpointError {
     CheckpointError(
-      .damaged, "expected \(what), found \(dict[name] == nil ? "nothing" : "something else")", place: "\(place).\(name)")
+      .damaged, "expected \(what), found \(dict[name] == nil ? "nothing" : "something else")", place: "\(place).\(name)"
+    )
   }
 }

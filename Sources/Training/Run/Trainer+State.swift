@@ -17,7 +17,8 @@ extension Trainer {
     let trainable = zip(parameterNames, parameters).map { Dict.Entry(.string($0), .bool($1.requiresGrad)) }
     var best = Value.none
     if let found = self.best {
-      best = .dict(Dict(["metric": .string("val_loss"), "value": .double(found.loss), "step": .int(Int64(found.step))]))
+      best = .dict(
+        Dict(["metric": .string("val_loss"), "value": .double(found.loss), "step": .int(Int64(found.step))]))
     }
     return Dict([
       "step": .int(Int64(step)), "target_step": .int(Int64(targetStep)), "epoch": .double(epoch),

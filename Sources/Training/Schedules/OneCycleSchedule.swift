@@ -46,10 +46,11 @@ public struct OneCycleSchedule: Schedule {
   }
 
   public var value: Value {
-    .dict(Dict([
-      "name": .string("onecycle"), "max_lr": .double(maxRate), "total": .int(Int64(total)),
-      "pct_start": .double(pctStart), "anneal_strategy": .string(anneal.rawValue), "div_factor": .double(divFactor),
-      "final_div_factor": .double(finalDivFactor),
-    ]))
+    .dict(
+      Dict([
+        "name": .string("onecycle"), "max_lr": .double(maxRate), "total": .int(Int64(total)),
+        "pct_start": .double(pctStart), "anneal_strategy": .string(anneal.rawValue), "div_factor": .double(divFactor),
+        "final_div_factor": .double(finalDivFactor),
+      ]))
   }
 }

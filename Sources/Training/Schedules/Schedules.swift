@@ -24,10 +24,11 @@ public struct LinearSchedule: Schedule {
   }
 
   public var value: Value {
-    .dict(Dict([
-      "name": .string("linear"), "start_factor": .double(startFactor), "end_factor": .double(endFactor),
-      "total_iters": .int(Int64(totalIters)),
-    ]))
+    .dict(
+      Dict([
+        "name": .string("linear"), "start_factor": .double(startFactor), "end_factor": .double(endFactor),
+        "total_iters": .int(Int64(totalIters)),
+      ]))
   }
 }
 
@@ -87,10 +88,11 @@ public struct MultiStepSchedule: Schedule {
   }
 
   public var value: Value {
-    .dict(Dict([
-      "name": .string("multistep"), "milestones": .sequence(.list, milestones.map { .int(Int64($0)) }),
-      "gamma": .double(gamma),
-    ]))
+    .dict(
+      Dict([
+        "name": .string("multistep"), "milestones": .sequence(.list, milestones.map { .int(Int64($0)) }),
+        "gamma": .double(gamma),
+      ]))
   }
 }
 
