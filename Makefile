@@ -29,6 +29,7 @@ endif
 
 build: setup
 	swift build $(BUILD_FLAGS) --product ckpt
+	swift build $(BUILD_FLAGS) --product ckpt-train
 
 demo: build
 	rm -rf $(DEMO) && mkdir -p $(DEMO)
