@@ -53,7 +53,9 @@ package struct TrainArguments: ParsableArguments {
   package var hyperparameters = Hyperparameters.stored
 
   @Option(
-    help: ArgumentHelp("Weights that a checkpoint may lack; can be repeated.", valueName: "glob"))
+    help: ArgumentHelp(
+      "Weights that a checkpoint may lack; behind optimizer., parameters whose optimizer state it may lack.",
+      valueName: "glob"))
   package var allowMissing: [String] = []
 
   @Option(

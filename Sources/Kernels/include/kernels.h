@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accuracy.h"
 #include "activations.h"
 #include "blocks.h"
 #include "conv.h"

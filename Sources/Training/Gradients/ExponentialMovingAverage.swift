@@ -51,9 +51,16 @@ public final class ExponentialMovingAverage {
   /// Takes averages over.
   ///
   /// - Throws: `usage` with one report of all that does not fit; then nothing was changed.
-  public func load(_ state: Dict) throws(CheckpointError) {
-    try model.loadStateDict(state, into: replacements)
-    hasBegun = true
+  public func load(_ state: Dict) throws(CheckpointError) { try prepareLoad(state)() }
+
+  /// Looks at averages that are to be taken over; what comes back does it.
+  func prepareLoad(_ state: Dict) throws(CheckpointError) -> () throws(CheckpointError) -> Void {
+    let plan = try model.checkStateDict(state)
+    return { () throws(CheckpointError) in
+      let averages = self.replacements
+      for (value, tensor) in plan.tensors { try averages[ObjectIdentifier(value)]?.copy(from: tensor) }
+      self.hasBegun = true
+    }
   }
 
   private var replacements: [ObjectIdentifier: Variable] {

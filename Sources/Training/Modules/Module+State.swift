@@ -36,12 +36,6 @@ extension Module {
     return plan.report
   }
 
-  /// Takes a state dict over into other values than the module's; what has none is passed over.
-  final func loadStateDict(_ dict: Dict, into others: [ObjectIdentifier: Variable]) throws(CheckpointError) {
-    let plan = try checkStateDict(dict)
-    for (value, tensor) in plan.tensors { try others[ObjectIdentifier(value)]?.copy(from: tensor) }
-  }
-
   /// What `loadStateDict` would copy where. Changes nothing.
   ///
   /// - Throws: `usage` with one report of all that does not fit.

@@ -47,31 +47,35 @@ public protocol Optimizer: AnyObject {
   /// from state that was lost; torch makes it when it is needed.
   func stateDict() throws(CheckpointError) -> Dict
 
-  /// Takes over a state, by name where every parameter of it has one in `names`, else by position. Everything is checked
-  /// before anything is changed.
+  /// Looks at a state that is to be taken over, by name where every parameter of it has one in `names`, else by
+  /// position. Nothing is changed before `apply()`.
   ///
   /// - Parameters:
   ///   - names: the names of the state's parameters in the order of its `keys`; empty for the groups' `param_names`.
   ///   - keepsOptions: whether this optimizer's hyper-parameters stay, rather than those of the state.
   ///   - allowMissing: names of parameters whose state may be missing though others have theirs; it starts afresh.
-  /// - Returns: what was restored and what starts afresh.
   /// - Throws: `usage` with one report of all that does not fit.
-  @discardableResult
-  func load(
+  func prepareLoad(
     _ state: OptimizerState, names: [String?], keepsOptions: Bool, allowMissing: [Glob]
-  ) throws(CheckpointError) -> OptimizerLoadReport
+  ) throws(CheckpointError) -> PreparedLoad
 }
 
 extension Optimizer {
   /// One step with the gradients as they are.
   public func step() throws(CheckpointError) { try step(scalingGradientsBy: 1) }
 
-  /// Takes over a state: its hyper-parameters too.
+  /// Takes over a state, its hyper-parameters too unless they are to stay; see `prepareLoad`. Everything is checked
+  /// before anything is changed.
+  ///
+  /// - Returns: what was restored and what starts afresh.
+  /// - Throws: `usage` with one report of all that does not fit.
   @discardableResult
   public func load(
-    _ state: OptimizerState, names: [String?] = [], keepsOptions: Bool = false
+    _ state: OptimizerState, names: [String?] = [], keepsOptions: Bool = false, allowMissing: [Glob] = []
   ) throws(CheckpointError) -> OptimizerLoadReport {
-    try load(state, names: names, keepsOptions: keepsOptions, allowMissing: [])
+    let prepared = try prepareLoad(state, names: names, keepsOptions: keepsOptions, allowMissing: allowMissing)
+    try prepared.apply()
+    return prepared.report
   }
 
   /// Forgets the gradients, as `zero_grad(set_to_none=True)`.

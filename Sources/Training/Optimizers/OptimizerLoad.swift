@@ -2,10 +2,9 @@ internal import Checkpoint
 internal import Kernels
 
 extension TableOptimizer {
-  @discardableResult
-  public func load(
+  public func prepareLoad(
     _ state: OptimizerState, names: [String?], keepsOptions: Bool, allowMissing: [Glob]
-  ) throws(CheckpointError) -> OptimizerLoadReport {
+  ) throws(CheckpointError) -> PreparedLoad {
     var plan = OptimizerPlan(options: options, extras: extras)
     plan.checkAlgorithm(state, is: algorithm, keepsOptions: keepsOptions)
     let match = OptimizerMatch(
@@ -14,8 +13,14 @@ extension TableOptimizer {
     if !keepsOptions { plan.takeOptions(state, match) }
     plan.takeState(state, match, table, allowMissing)
     guard plan.problems.isEmpty else { throw plan.problems.error() }
+    plan.report.notes += match.isByName ? [] : ["the state's parameters have no names: matched by position"]
     // Reading may fail too; only then is anything changed.
     let memory = try plan.read(table)
+    let done = plan
+    return PreparedLoad(report: done.report) { () throws(CheckpointError) in try self.apply(done, memory) }
+  }
+
+  private func apply(_ plan: OptimizerPlan<Options>, _ memory: [[Storage?]]) throws(CheckpointError) {
     for index in 0..<table.count {
       for slot in 0..<ParameterTable.slotLimit { table.set(memory[index][slot], index, slot) }
       table.tensors[index].step = plan.states[index]?.step ?? 0
@@ -24,9 +29,15 @@ extension TableOptimizer {
     extras = plan.extras
     // Adagrad has state from the start.
     for index in 0..<table.count where plan.states[index] == nil { try startState(index) }
-    plan.report.notes += match.isByName ? [] : ["the state's parameters have no names: matched by position"]
-    return plan.report
   }
+}
+
+/// A state that is known to fit an optimizer, and was read, but not taken over yet.
+public struct PreparedLoad {
+  /// What will be restored and what starts afresh.
+  public let report: OptimizerLoadReport
+  /// Takes the state over.
+  public let apply: () throws(CheckpointError) -> Void
 }
 
 /// What loading a state will do, and what stands against it.

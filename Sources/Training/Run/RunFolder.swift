@@ -38,6 +38,9 @@ public struct RunFolder: Sendable {
     return step
   }
 
+  /// Whether a file has the name of a run's checkpoint.
+  public static func isStep(_ name: String) -> Bool { step(ofName: name) != nil }
+
   /// The steps that there are checkpoints of, in order; empty when there is no such folder.
   ///
   /// - Throws: `inputOutput` when the folder cannot be listed.

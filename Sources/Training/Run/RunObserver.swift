@@ -5,6 +5,9 @@ public protocol RunObserver {
   /// The run begins, at this step, and is complete at the target.
   func started(step: Int, target: Int)
 
+  /// The validation set was looked at after a step; the step is logged next.
+  func evaluated(_ evaluation: Trainer.Evaluation, step: Int)
+
   /// A step was logged. Speed depends on the machine, so it is told and not kept.
   func logged(_ row: Metrics.Row, samplesPerSecond: Double)
 
@@ -17,6 +20,7 @@ public protocol RunObserver {
 
 extension RunObserver {
   public func started(step: Int, target: Int) {}
+  public func evaluated(_ evaluation: Trainer.Evaluation, step: Int) {}
   public func logged(_ row: Metrics.Row, samplesPerSecond: Double) {}
   public func saved(path: String, step: Int, seconds: Double) {}
   public func warning(_ text: String) {}

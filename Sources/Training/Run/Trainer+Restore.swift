@@ -11,6 +11,8 @@ public struct RestoreOptions: Sendable {
   /// Weights that the checkpoint may lack, and may have too many. For the model alone.
   public var allowMissing: [Glob] = []
   public var allowUnexpected: [Glob] = []
+  /// Parameters whose optimizer state may be missing though others have theirs.
+  public var allowMissingState: [Glob] = []
 
   public init() {}
 }
@@ -26,8 +28,8 @@ extension Trainer {
   /// Takes over a checkpoint: one of a run here, or one of PyTorch with `model` and `optimizer`. What a checkpoint of
   /// PyTorch does not say (the data's position, say) follows from its optimizer's step.
   ///
-  /// - Throws: `usage` with one report of all that does not fit, in the model and in the optimizer; the trainer is then
-  ///   of no more use.
+  /// - Throws: `usage` with one report of all that does not fit, in the model and in the optimizer; `damaged` where
+  ///   something is no state at all. Nothing has been changed then.
   @discardableResult
   public func restore(_ root: Value, _ options: RestoreOptions = RestoreOptions()) throws(CheckpointError)
     -> RestoreReport
@@ -35,40 +37,36 @@ extension Trainer {
     guard case .dict(let dict) = root else {
       throw CheckpointError(.damaged, "expected a dictionary with 'model' and 'optimizer', found something else")
     }
-    var report = RestoreReport()
-    var failures: [CheckpointError] = []
-    do throws(CheckpointError) { report.weights = try restoreModel(dict, options) } catch { failures.append(error) }
-    var state: OptimizerState?
-    do throws(CheckpointError) { state = try restoreOptimizer(root, options, &report) } catch { failures.append(error) }
-    if let failure = Self.joined(failures) { throw failure }
-    try restoreProgress(dict["training"], state, options, &report)
-    try restoreAverage(dict["ema"], &report)
-    return report
+    var failures = Failures()
+    let weights = failures.collect { () throws(CheckpointError) in try self.checkModel(dict, options) }
+    let state = failures.collect { () throws(CheckpointError) in try self.checkOptimizer(root, options) }
+    let average = failures.collect { () throws(CheckpointError) in try self.checkAverage(dict["ema"]) }
+    // A position is worth a look only where the rest fits.
+    try failures.check()
+    guard let weights, let state, let average else { return RestoreReport() }
+    let position = try checkPosition(dict["training"], state.step, options)
+
+    for (value, tensor) in weights.tensors { try value.copy(from: tensor) }
+    try state.load.apply()
+    take(position)
+    baseRates = schedule is ConstantSchedule ? optimizer.learningRates : optimizer.initialLearningRates
+    if average.isStored { try average.load() } else { ema?.restart() }
+    return RestoreReport(
+      weights: weights.report, notes: state.load.report.notes + position.notes + average.notes)
   }
 
-  private static func joined(_ failures: [CheckpointError]) -> CheckpointError? {
-    guard var first = failures.first else { return nil }
-    for other in failures.dropFirst() { first.advice = first.advice ?? other.advice }
-    // Each has one line.
-    first.message = failures.map { failure in
-      failure.message.split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
-    }.joined(separator: "; and ")
-    return first
-  }
-
-  private func restoreModel(_ root: Dict, _ options: RestoreOptions) throws(CheckpointError) -> StateLoadReport {
+  private func checkModel(_ root: Dict, _ options: RestoreOptions) throws(CheckpointError) -> StateLoadPlan {
     guard case .dict(let weights)? = root["model"] ?? root["state_dict"] ?? root["model_state_dict"] else {
       throw CheckpointError(.damaged, "expected the key 'model', the weights, and found none")
     }
-    return try model.loadStateDict(
+    return try model.checkStateDict(
       weights, allowMissing: options.allowMissing, allowUnexpected: options.allowUnexpected)
   }
 
-  private func restoreOptimizer(
-    _ root: Value, _ options: RestoreOptions, _ report: inout RestoreReport
-  ) throws(CheckpointError) -> OptimizerState {
+  private func checkOptimizer(
+    _ root: Value, _ options: RestoreOptions
+  ) throws(CheckpointError) -> (load: PreparedLoad, step: Int64?) {
     let sections = Recogniser.sections(in: root).filter { $0.kind == .optimizer }
-    let names = ParameterNames.resolve(in: root).first?.names
     guard sections.count == 1, let section = sections.first, let value = root.value(at: section.path),
       let state = OptimizerState(options.changed(value))
     else {
@@ -76,61 +74,49 @@ extension Trainer {
         .damaged, "expected one optimizer's state, found \(sections.count)",
         advice: "To begin with its weights alone, use init: in the config.")
     }
+    let names = ParameterNames.resolve(in: root).first?.names
     let known = names?.isComplete ?? false
-    let loaded = try optimizer.load(
+    let load = try optimizer.prepareLoad(
       state, names: known ? (names?.names ?? []) : [], keepsOptions: options.keepsHyperparameters,
-      allowMissing: options.allowMissing)
-    report.notes += loaded.notes
-    baseRates = schedule is ConstantSchedule ? optimizer.learningRates : optimizer.initialLearningRates
-    return state
+      allowMissing: options.allowMissingState)
+    return (load, try state.step())
   }
 
-  private func restoreProgress(
-    _ training: Value?, _ state: OptimizerState?, _ options: RestoreOptions, _ report: inout RestoreReport
-  ) throws(CheckpointError) {
-    guard let training else {
-      step = Int(try state?.step() ?? 0)
-      try sampler.seek(afterBatches: step * self.options.accumulate)
-      report.notes.append("the checkpoint is no run's; going on at its optimizer's step, \(step)")
-      return
-    }
-    let fields = try RunFields(training, at: "training")
-    step = try fields.int("step")
-    let random = try RunFields(fields["rng"], at: "training.rng")
-    guard try random.unsigned("seed") == generator.seed else {
-      throw CheckpointError(
-        .usage, "the run has the seed \(try random.unsigned("seed")), the config \(generator.seed)",
-        advice: "Leave the seed as it was.")
-    }
-    generator.offset = try random.unsigned("offset")
-    guard let position = fields["data"] else { throw fields.missing("data", "the data's position") }
-    try sampler.restore(position)
-    metrics = try Metrics(fields["metrics"])
-    if case .dict = fields["best"] {
-      let found = try RunFields(fields["best"], at: "training.best")
-      best = Best(loss: try found.double("value"), step: try found.int("step"))
-    }
-    if !options.allowsOtherTrainable { try checkTrainable(fields["trainable"]) }
+  /// What is to be done with the averages of the weights.
+  private struct Average {
+    var isStored = false
+    var load: () throws(CheckpointError) -> Void = {}
+    var notes: [String] = []
   }
 
-  /// Resuming must not make frozen weights trainable without a word.
-  private func checkTrainable(_ stored: Value?) throws(CheckpointError) {
-    guard case .dict(let stored)? = stored else { return }
-    var changed: [String] = []
-    for (name, parameter) in zip(parameterNames, parameters) {
-      if case .bool(let flag)? = stored[name], flag != parameter.requiresGrad { changed.append(name) }
+  private func checkAverage(_ stored: Value?) throws(CheckpointError) -> Average {
+    guard let ema else { return Average() }
+    guard case .dict(let stored)? = stored else {
+      return Average(notes: ["the checkpoint has no averaged weights; they begin with its weights"])
     }
-    guard !changed.isEmpty else { return }
-    throw CheckpointError(
-      .usage, "other parameters would be trained than were: \(changed.prefix(8).joined(separator: ", "))",
-      advice: "Leave 'freeze' as it was, or change it with --set freeze=….")
+    return Average(isStored: true, load: try ema.prepareLoad(stored))
+  }
+}
+
+/// Several things that may fail, told in one report.
+private struct Failures {
+  private var all: [CheckpointError] = []
+
+  mutating func collect<Result>(_ body: () throws(CheckpointError) -> Result) -> Result? {
+    do throws(CheckpointError) { return try body() } catch {
+      all.append(error)
+      return nil
+    }
   }
 
-  private func restoreAverage(_ stored: Value?, _ report: inout RestoreReport) throws(CheckpointError) {
-    guard let ema else { return }
-    if case .dict(let stored)? = stored { return try ema.load(stored) }
-    report.notes.append("the checkpoint has no averaged weights; they begin with its weights")
-    ema.restart()
+  func check() throws(CheckpointError) {
+    guard var first = all.first else { return }
+    first.advice = all.compactMap(\.advice).first
+    // Each has one line.
+    first.message = all.map { failure in
+      failure.message.split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
+    }.joined(separator: "; and ")
+    throw first
   }
 }
 

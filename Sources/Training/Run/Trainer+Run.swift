@@ -68,8 +68,10 @@ struct RunLoop {
     var isBest = false
     var validationLoss = Double.nan
     if isEvaluated, let validation = trainer.validation {
-      validationLoss = try trainer.evaluate(validation)
+      let evaluation = try trainer.evaluate(validation)
+      validationLoss = evaluation.loss
       isBest = trainer.noteValidation(validationLoss)
+      observer.evaluated(evaluation, step: trainer.step)
     }
     if isLogged { log(result, validationLoss) }
     try saveIfDue(isBest: isBest && options.checkpoint.keepBest)

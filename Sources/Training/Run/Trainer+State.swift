@@ -36,9 +36,12 @@ extension Trainer {
 }
 
 extension Generator {
+  /// The name of how the numbers are made, as a checkpoint has it.
+  static let algorithm = "philox4x32-10"
+
   /// The state as it lies in a checkpoint.
   var state: Value {
-    .dict(Dict(["algorithm": .string("philox4x32-10"), "seed": .unsigned(seed), "offset": .unsigned(offset)]))
+    .dict(Dict(["algorithm": .string(Self.algorithm), "seed": .unsigned(seed), "offset": .unsigned(offset)]))
   }
 }
 

@@ -119,21 +119,4 @@ public final class Trainer {
     ema?.update()
     step += 1
   }
-
-  /// The mean loss over a data set, in its order, without dropout and without gradients.
-  public func evaluate(_ dataset: any Dataset) throws(CheckpointError) -> Double {
-    model.eval()
-    defer { model.train() }
-    return try withoutGradients { () throws(CheckpointError) in
-      var sum = 0.0
-      var first = 0
-      while first < dataset.count {
-        let last = min(first + sampler.batch, dataset.count)
-        let batch = try dataset.batch(Array(first..<last))
-        sum += Double(try loss(try model(batch.inputs), batch.targets).item()) * Double(last - first)
-        first = last
-      }
-      return sum / Double(dataset.count)
-    }
-  }
 }

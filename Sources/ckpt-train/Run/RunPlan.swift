@@ -33,8 +33,8 @@ struct RunPlan {
     config = try RunConfig(node, file: configName)
     let setsLength = arguments.set.contains { ["steps", "epochs"].contains(Overrides.key(of: $0)) }
     target = arguments.config == nil && !setsLength ? origin.target : nil
-    // The number of threads changes no bit of a run, so it is no part of it.
-    node = node.without("threads")
+    // Neither the number of threads nor the place of the files changes a bit of a run, so they are no part of it.
+    node = node.without("threads").without("out")
     // A config that is named says where the run goes; a stored one goes on where it was.
     let configured = config.out.map { Paths.join(origin.configFolder, $0) }
     let known = arguments.config == nil ? origin.out ?? configured : configured ?? origin.out
@@ -129,7 +129,7 @@ private struct Origin {
       let folder = Paths.folder(of: path)
       var found = Found(checkpoint: (path, root))
       let record = Self.record(in: folder, &found)
-      if record != nil { found.out = folder }
+      if record != nil || RunFolder.isStep(Paths.name(of: path)) { found.out = folder }
       return (found, record)
     }
     let (step, passedOver) = try RunFolder(path).newest()

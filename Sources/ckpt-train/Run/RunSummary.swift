@@ -11,6 +11,8 @@ struct RunSummary {
   let best: Trainer.Best?
   /// The last row that was logged.
   let row: Metrics.Row?
+  /// What was last found on the validation set.
+  let evaluation: Trainer.Evaluation?
   let seconds: Double
 
   /// - Returns: the exit code: 1 where the loss is no number any more.
@@ -44,6 +46,7 @@ struct RunSummary {
     var parts: [String] = []
     if let row { parts.append("loss \(short(row.loss, digits: 5))") }
     if let best { parts.append("best val_loss \(short(best.loss, digits: 5)) at step \(grouped(best.step))") }
+    if let accuracy = evaluation?.accuracy { parts.append(ProgressLine.percent(accuracy)) }
     return parts.map { ", \($0)" }.joined()
   }
 
@@ -75,7 +78,9 @@ struct RunSummary {
     json.key(plain: "loss")
     number(row?.loss, &json)
     json.key(plain: "val_loss")
-    number(row?.validationLoss, &json)
+    number(evaluation?.loss, &json)
+    json.key(plain: "val_accuracy")
+    number(evaluation?.accuracy, &json)
     json.key(plain: "best")
     if let best {
       json.beginObject()

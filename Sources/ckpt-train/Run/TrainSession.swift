@@ -32,15 +32,15 @@ struct TrainSession {
     view.end()
     let summary = RunSummary(
       plan: plan, ending: ending, step: trainer.step, target: trainer.targetStep, best: trainer.best,
-      row: view.lastRow, seconds: start.secondsUntilNow)
+      row: view.lastRow, evaluation: view.evaluation, seconds: start.secondsUntilNow)
     return try summary.tell(quiet: arguments.quiet, json: arguments.json)
   }
 
   /// Gives a trainer its first weights, or everything that a checkpoint has.
   private func start(_ trainer: Trainer, _ plan: RunPlan) throws(CheckpointError) {
+    guard plan.checkpoint == nil else { return try resume(trainer, plan) }
     let missing = arguments.allowMissing.map { Glob($0) }
     let unexpected = arguments.allowUnexpected.map { Glob($0) }
-    guard plan.checkpoint == nil else { return try resume(trainer, plan, missing, unexpected) }
     guard let initial = plan.config.initial else { return }
     let report = try StartWeights.load(
       Paths.join(plan.folder, initial.value), into: trainer.model, allowMissing: missing, allowUnexpected: unexpected)
@@ -58,22 +58,39 @@ struct TrainSession {
     names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) more" : "")
   }
 
-  private func resume(
-    _ trainer: Trainer, _ plan: RunPlan, _ missing: [Glob], _ unexpected: [Glob]
-  ) throws(CheckpointError) {
+  private func resume(_ trainer: Trainer, _ plan: RunPlan) throws(CheckpointError) {
     guard let checkpoint = plan.checkpoint else { return }
     var options = RestoreOptions()
     options.keepsHyperparameters = arguments.hyperparameters == .config
     options.changes = HyperparameterChanges.entries(arguments.set, plan.config.optimizer)
     options.allowsOtherTrainable = arguments.config != nil || arguments.set.contains { $0.hasPrefix("freeze") }
-    options.allowMissing = missing
-    options.allowUnexpected = unexpected
+    let missing = GlobsBySection(arguments.allowMissing)
+    options.allowMissing = missing.model
+    options.allowMissingState = missing.optimizer
+    options.allowUnexpected = GlobsBySection(arguments.allowUnexpected).model
     do throws(CheckpointError) {
       let report = try trainer.restore(checkpoint.root, options)
       tell(report.weights)
       if !arguments.quiet { for note in report.notes { Terminal.writeError("ckpt: \(printable(note))\n") } }
     } catch {
       throw error.inFile(checkpoint.path)
+    }
+  }
+}
+
+/// Patterns of names: the model's, and, behind `optimizer.`, those of parameters whose optimizer state is meant.
+private struct GlobsBySection {
+  var model: [Glob] = []
+  var optimizer: [Glob] = []
+
+  init(_ patterns: [String]) {
+    let prefix = "optimizer."
+    for pattern in patterns {
+      if pattern.hasPrefix(prefix) {
+        optimizer.append(Glob(String(pattern.dropFirst(prefix.count))))
+      } else {
+        model.append(Glob(pattern))
+      }
     }
   }
 }

@@ -7,6 +7,8 @@ struct ProgressLine {
   var epoch: Double
   var loss: Double
   var validationLoss: Double?
+  /// Of the validation set's labels, the part that was right.
+  var accuracy: Double?
   var learningRate: Double
   var samplesPerSecond: Double
   /// Seconds until the target; nil while that cannot be told.
@@ -17,7 +19,7 @@ struct ProgressLine {
   func live(width: Int, curve: Sparkline, blocks: [Character] = Sparkline.blocks) -> String {
     let head = "step \(grouped(step))/\(grouped(target))"
     let loss = "loss \(short(loss))"
-    let validation = validationLoss.map { "val_loss \(short($0))" }
+    let validation = validationLoss.map { "val_loss \(short($0))" + (accuracy.map { "  \(Self.percent($0))" } ?? "") }
     let rate = "lr \(short(learningRate))"
     let speed = "\(Self.speed(samplesPerSecond)) samples/s"
     let left = secondsLeft.map { "\(duration($0)) left" }
@@ -47,9 +49,13 @@ struct ProgressLine {
       "epoch \(fixed(epoch, places: 2))", "loss \(short(loss, digits: 5))",
     ]
     if let validationLoss { parts.append("val_loss \(short(validationLoss, digits: 5))") }
+    if let accuracy { parts.append(Self.percent(accuracy)) }
     parts += ["lr \(short(learningRate))", "\(Self.speed(samplesPerSecond)) samples/s"]
     return parts.joined(separator: "  ")
   }
+
+  /// `97.5 % right`.
+  static func percent(_ part: Double) -> String { "\(fixed(100 * part, places: 1)) % right" }
 
   /// Three digits are enough.
   private static func speed(_ value: Double) -> String {

@@ -26,9 +26,9 @@ final class RunView: RunObserver {
   private var lastPrinted: ContinuousClock.Instant?
   private var cannotWriteMetrics = false
 
-  /// The last row, and the last validation loss.
+  /// The last row, and what was last found on the validation set.
   private(set) var lastRow: Metrics.Row?
-  private var validationLoss: Double?
+  private(set) var evaluation: Trainer.Evaluation?
 
   init(_ options: Options, metrics: MetricsFile?) {
     self.options = options
@@ -40,9 +40,10 @@ final class RunView: RunObserver {
     start = (step, .now)
   }
 
+  func evaluated(_ evaluation: Trainer.Evaluation, step: Int) { self.evaluation = evaluation }
+
   func logged(_ row: Metrics.Row, samplesPerSecond: Double) {
     lastRow = row
-    if !row.validationLoss.isNaN { validationLoss = row.validationLoss }
     curve.add(row.loss)
     write(row, samplesPerSecond)
     guard !options.isQuiet else { return }
@@ -68,24 +69,26 @@ final class RunView: RunObserver {
 
   // MARK: - Lines
 
-  private func line(_ row: Metrics.Row, _ speed: Double, _ validation: Double?) -> ProgressLine {
+  private func line(
+    _ row: Metrics.Row, _ speed: Double, _ evaluation: Trainer.Evaluation?
+  ) -> ProgressLine {
     let elapsed = seconds(since: start.time)
     let done = row.step - start.step
     let left = done > 0 && elapsed > 1 ? elapsed / Double(done) * Double(max(target - row.step, 0)) : nil
     return ProgressLine(
-      step: row.step, target: target, epoch: row.epoch, loss: row.loss, validationLoss: validation,
-      learningRate: row.learningRate, samplesPerSecond: speed, secondsLeft: left)
+      step: row.step, target: target, epoch: row.epoch, loss: row.loss, validationLoss: evaluation?.loss,
+      accuracy: evaluation?.accuracy, learningRate: row.learningRate, samplesPerSecond: speed, secondsLeft: left)
   }
 
   private func draw(_ row: Metrics.Row, _ speed: Double) {
-    let text = line(row, speed, validationLoss)
+    let text = line(row, speed, evaluation)
       .live(width: Terminal.errorWidth, curve: curve, blocks: options.blocks)
     Terminal.writeError("\r\(text)\u{1B}[K")
     isDrawn = true
   }
 
   private func printLine(_ row: Metrics.Row, _ speed: Double) {
-    let text = line(row, speed, row.validationLoss.isNaN ? nil : row.validationLoss).plain
+    let text = line(row, speed, row.validationLoss.isNaN ? nil : evaluation).plain
     // A full disk under the log does not end the run.
     try? Terminal.write(Array((text + "\n").utf8))
   }
