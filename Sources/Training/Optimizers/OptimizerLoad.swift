@@ -1,4 +1,4 @@
-internal import Checkpoint
+public import Checkpoint
 internal import Kernels
 
 extension TableOptimizer {
