@@ -160,7 +160,8 @@ import Testing
   }
 
   private func flip(_ path: String) throws {
-    var bytes = try MappedFile(path).bytes.map { $0 }
+    let mapped = try MappedFile(path)
+    var bytes = withExtendedLifetime(mapped) { Array(mapped.bytes) }
     bytes[bytes.count / 2] ^= 1
     guard let file = fopen(path, "w") else { throw CheckpointError(.cannotCreate, "cannot write", file: path) }
     defer { fclose(file) }
