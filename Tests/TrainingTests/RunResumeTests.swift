@@ -12,6 +12,11 @@ import Testing
 
 /// Sections 4 to 6 of `spec/training-runs.md`: a run that is stopped is the run that was not.
 @Suite(.serialized) struct RunResumeTests {
+  /// For runs whose files do not matter. It lives as long as the test.
+  private let anywhere: RunScratch
+
+  init() throws { anywhere = try RunScratch() }
+
   private func stored(_ folder: RunScratch, _ step: Int) throws -> Value {
     try NativeFormat.read(RunFolder(folder.path).file(ofStep: step)).root
   }
@@ -42,7 +47,7 @@ import Testing
     defer { Threads.count = before }
     let digests = try [1, 2, 3].map { threads in
       Threads.count = threads
-      let trainer = try SmallRun().trainer(try RunScratch())
+      let trainer = try SmallRun().trainer(anywhere)
       try trainer.run()
       return try trainer.digest()
     }
@@ -54,7 +59,7 @@ import Testing
     func digest(_ change: (inout SmallRun) -> Void) throws -> String {
       var run = SmallRun()
       change(&run)
-      let trainer = try run.trainer(try RunScratch())
+      let trainer = try run.trainer(anywhere)
       try trainer.run()
       return try trainer.digest()
     }
@@ -114,13 +119,13 @@ import Testing
       run.schedule = ConstantSchedule()
       return run
     }
-    let whole = try run().trainer(try RunScratch())
+    let whole = try run().trainer(anywhere)
     try whole.run()
-    let first = try run().trainer(try RunScratch(), stopAt: 9)
+    let first = try run().trainer(anywhere, stopAt: 9)
     try first.run()
     guard case .dict(var tree) = try first.snapshot() else { throw CheckpointError(.damaged, "no dict") }
     tree.entries.removeAll { $0.key == .string("training") }
-    let resumed = try run().trainer(try RunScratch())
+    let resumed = try run().trainer(anywhere)
     let report = try resumed.restore(.dict(tree))
     #expect(resumed.step == 9 && !report.notes.isEmpty)
     try resumed.run()
@@ -130,7 +135,7 @@ import Testing
 
   /// RUN-21: one report, and nothing is touched.
   @Test func whatDoesNotFitIsRefusedWhole() throws {
-    let trainer = try SmallRun().trainer(try RunScratch(), stopAt: 3)
+    let trainer = try SmallRun().trainer(anywhere, stopAt: 3)
     try trainer.run()
     guard case .dict(var tree) = try trainer.snapshot(), case .dict(var model) = tree["model"] ?? .none else {
       throw CheckpointError(.damaged, "no dict")
@@ -140,7 +145,7 @@ import Testing
     model.entries.append(Dict.Entry(.string("extra"), model.entries[1].value))
     tree.entries[0].value = .dict(model)
     tree.entries[1].value = .dict(try withoutState(tree["optimizer"] ?? .none, of: 2))
-    let other = try SmallRun().trainer(try RunScratch(), stopAt: 1)
+    let other = try SmallRun().trainer(anywhere, stopAt: 1)
     try other.run()
     let before = try other.digest()
     let error = #expect(throws: CheckpointError.self) { try other.restore(.dict(tree)) }
