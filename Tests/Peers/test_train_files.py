@@ -1,0 +1,137 @@
+"""The files of a run: which stay, and what happens when they cannot be written."""
+
+import os
+import resource
+import shutil
+import signal
+
+import h5py
+import pytest
+from train_runs import CASES, column, config, digest, start, step_file, steps_of, wait_until
+
+
+def validated(folder):
+    """The mlp's data, validated on other samples of the same kind."""
+    data, _ = CASES["mlp"].data(folder)
+    return data
+
+
+def make(folder, **settings):
+    data = validated(folder)
+    path = config("mlp", folder, data, **settings)
+    if "evaluate" in settings:
+        import json
+        words = json.loads(path.read_text())
+        words["data"]["validation"] = data
+        path.write_text(json.dumps(words))
+    return path
+
+
+@pytest.mark.parametrize("policy,kept", [
+    ({"every": 10}, [10, 20, 30, 40, 50, 60, 65]),
+    ({"every": 10, "keep": 2}, [60, 65]),
+    ({"every": 10, "keep": 1, "async": False}, [65]),
+    ({"every": 10, "keep": 2, "keep_every": 30}, [30, 60, 65]),
+    ({"every": 10, "keep": 3, "keep_every": 20, "async": False}, [20, 40, 50, 60, 65]),
+])
+def test_what_is_kept(ckpt, tmp_path, policy, kept):
+    ckpt.succeed("train", make(tmp_path, steps=65, checkpoint=policy), "--quiet")
+    assert steps_of(tmp_path / "run") == kept
+    ckpt.succeed("verify", *(step_file(tmp_path / "run", step) for step in kept))
+
+
+def test_the_best_is_kept_and_is_the_best(ckpt, tmp_path):
+    """With a rate that is far too high after step 30, so that the best is not the last."""
+    schedule = {"multistep": {"milestones": [30], "gamma": 300}}
+    path = make(
+        tmp_path, steps=60, evaluate={"every": 10}, schedule=schedule, checkpoint={"every": 60, "keep_best": "val_loss"})
+    result = ckpt.json("train", path)
+    validation = column(tmp_path / "run", "val_loss")
+    step = 10 * (1 + validation.index(min(validation)))
+    assert step < 60 and result["best"] == {"val_loss": min(validation), "step": step}
+    with h5py.File(tmp_path / "run/best.h5") as file:
+        best = file.attrs["content_digest"]
+    ckpt.succeed("train", path, "--out", tmp_path / "short", "--steps", step, "--quiet")
+    assert best == digest(step_file(tmp_path / "short", step)), "it is the whole run as it was then"
+    assert steps_of(tmp_path / "run") == [60]
+
+
+def limit_files(size):
+    """For a process that has no room for a file of more bytes: its writes fail, as they do on a full disk."""
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    return limit
+
+
+def test_a_full_disk_does_not_end_the_run_nor_cost_an_old_file(ckpt, tmp_path):
+    path = make(tmp_path, steps=100, checkpoint={"every": 20, "keep": 1})
+    ckpt.succeed("train", path, "--steps", 40, "--quiet")
+    old = step_file(tmp_path / "run", 40).read_bytes()
+    result = ckpt.expect(74, "train", "--resume", tmp_path / "run", preexec_fn=limit_files(20_000))
+    for step in (60, 80, 100):
+        assert f"the checkpoint of step {step} was not written" in result.err, result
+    assert step_file(tmp_path / "run", 40).read_bytes() == old
+    assert steps_of(tmp_path / "run") == [40] and not list((tmp_path / "run").glob(".*"))
+    # Room again: the run goes on as if nothing had been.
+    ckpt.succeed("train", "--resume", tmp_path / "run", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    assert digest(step_file(tmp_path / "run", 100)) == digest(step_file(tmp_path / "whole", 100))
+    assert column(tmp_path / "run", "step") == [float(step) for step in range(1, 101)]
+
+
+def test_a_checkpoint_that_fails_is_tried_again_at_the_next(ckpt, tmp_path):
+    """The first name is taken by a folder, which no file can replace."""
+    path = make(tmp_path, steps=60, checkpoint={"every": 20})
+    (tmp_path / "run/step-00000020.h5").mkdir(parents=True)
+    result = ckpt.run("train", path)
+    assert result.code == 73, result
+    ckpt.succeed("train", path, "--steps", 1, "--set", "out=other", "--quiet")
+    (tmp_path / "other/step-00000020.h5").mkdir()
+    result = ckpt.succeed("train", "--resume", tmp_path / "other/step-00000001.h5")
+    assert result.err.count("warning") == 1 and "the checkpoint of step 20 was not written" in result.err, result
+    assert steps_of(tmp_path / "other") == [1, 20, 40, 60]
+    ckpt.succeed("verify", step_file(tmp_path / "other", 40), step_file(tmp_path / "other", 60))
+
+
+def test_a_folder_that_holds_a_run_is_not_written_into(ckpt, tmp_path):
+    path = make(tmp_path, steps=4)
+    ckpt.succeed("train", path, "--quiet")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    result = ckpt.expect(73, "train", path)
+    assert "--resume" in result.err and "--overwrite" in result.err, result
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+    (tmp_path / "run/notes.txt").write_text("mine")
+    ckpt.succeed("train", path, "--overwrite", "--steps", 2, "--quiet")
+    assert steps_of(tmp_path / "run") == [2]
+    assert (tmp_path / "run/notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("clip", [{}, {"clip_grad_norm": 1.0}])
+def test_a_run_that_diverges_stops_and_is_never_gone_on_with(ckpt, tmp_path, clip):
+    path = make(
+        tmp_path, steps=500, optimizer={"sgd": {"lr": 10.0 if not clip else 1e30}}, checkpoint={"every": 1, "keep": 2}, **clip)
+    result = ckpt.expect(1, "train", path)
+    [failed] = (tmp_path / "run").glob("failed-step-*.h5")
+    assert failed.name in result.err and ("loss" in result.err or "norm" in result.err), result
+    ckpt.succeed("verify", failed)
+    last = steps_of(tmp_path / "run")[-1]
+    assert int(failed.stem.removeprefix("failed-step-")) == last + 1
+    again = ckpt.expect(1, "train", "--resume", tmp_path / "run")
+    assert step_file(tmp_path / "run", last).name in again.err, again
+
+
+def test_without_a_usable_checkpoint_the_run_begins_anew_and_says_so(ckpt, tmp_path):
+    path = make(tmp_path, steps=6, checkpoint={"every": 3})
+    ckpt.succeed("train", path, "--quiet")
+    expected = digest(step_file(tmp_path / "run", 6))
+    for step in (3, 6):
+        step_file(tmp_path / "run", step).write_bytes(b"nothing")
+    result = ckpt.succeed("train", "--resume", tmp_path / "run")
+    assert "starting from the beginning" in result.err and result.err.count("passed over") == 2, result
+    assert digest(step_file(tmp_path / "run", 6)) == expected
+    shutil.rmtree(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    ckpt.expect(66, "train", "--resume", tmp_path / "run")
+    ckpt.expect(66, "train", "--resume", tmp_path / "nowhere")
