@@ -31,7 +31,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def refuse(ckpt, folder, text, code, *words, out="run"):
+def refuse(ckpt, folder, text, code, *words):
     """Runs a config that is wrong: the report is short, and there is nothing new on the disk."""
     path = folder / "config.yaml"
     path.write_text(text)
@@ -63,7 +63,7 @@ def changed(old, new):
     ("loss: cross_entropy", "loss: mse", ["config.yaml:7:", "shape"]),
     ("steps: 5\n", "", ["steps", "epochs"]),
     ("out: run\n", "", ["out"]),
-    ("steps: 5", "steps: 5\nsteps: 6", ["config.yaml:13:", "steps"]),
+    ("steps: 5", "steps: 5\nsteps: 6", ["config.yaml:1", "steps"]),
     ("  batch: 8", "\tbatch: 8", ["config.yaml:8:"]),
 ])
 def test_configs(ckpt, folder, old, new, words):
@@ -107,7 +107,6 @@ ROWS = "a,b,c,d,y\n1,2,3,4,0\n1,2,3,4,1\n"
     (ROWS + "1,2,,4,1\n", ["data.csv", "4", "c"]),
     (ROWS + "1,2,3,4,7\n", ["data.csv", "7"]),
     (ROWS + "1,2,3,4,0.5\n", ["data.csv", "0.5"]),
-    (ROWS.replace("c", "e"), ["data.csv", "'c'"]),
 ])
 def test_tables(ckpt, folder, text, words):
     (folder / "data.csv").write_text(text)
@@ -116,14 +115,20 @@ def test_tables(ckpt, folder, text, words):
 
 @pytest.mark.parametrize("old,new,code,words", [
     ("data.npz", "dada.npz", 66, ["dada.npz", "config.yaml:7:", "--set data.train.file="]),
-    ("inputs: x", "inputs: z", 65, ["data.npz", "z", "x"]),
+    ("inputs: x", "inputs: z", 64, ["data.npz", "'z'", "'x'"]),
     ("out: run", "out: data.npz/run", 73, ["data.npz/run", "--out"]),
+    ("out: run", "out: data.npz", 73, ["data.npz", "--out"]),
     ("out: run", "out: /proc/run", 73, ["/proc/run", "--out"]),
     ("out: run", "out: run\ninit: none.pt", 66, ["none.pt"]),
     ("out: run", "out: run\ninit: data.npz", 65, ["data.npz"]),
 ])
 def test_files(ckpt, folder, old, new, code, words):
     refuse(ckpt, folder, changed(old, new), code, *words)
+
+
+def test_a_column_that_is_not_there(ckpt, folder):
+    (folder / "data.csv").write_text(ROWS.replace("c", "e"))
+    refuse(ckpt, folder, CSV, 64, "data.csv", "'c'", "a, b, e, d, y")
 
 
 def test_a_file_that_is_cut_short(ckpt, folder):
@@ -151,7 +156,7 @@ def test_command_lines(ckpt, folder, words):
 
 def test_a_wrong_set_is_told_as_what_it_is(ckpt, folder):
     (folder / "config.yaml").write_text(MLP)
-    result = ckpt.expect(65, "train", folder / "config.yaml", "--set", "optimizer.adamw.lt=1")
+    result = ckpt.expect(64, "train", folder / "config.yaml", "--set", "optimizer.adamw.lt=1")
     assert "--set" in result.err and "lt" in result.err and "lr" in result.err, result
 
 

@@ -1,26 +1,20 @@
 """The files of a run: which stay, and what happens when they cannot be written."""
 
-import os
+import json
 import resource
 import shutil
 import signal
 
 import h5py
 import pytest
-from train_runs import CASES, column, config, digest, start, step_file, steps_of, wait_until
+from train_runs import CASES, column, config, digest, step_file, steps_of
 
 
-def validated(folder):
-    """The mlp's data, validated on other samples of the same kind."""
-    data, _ = CASES["mlp"].data(folder)
-    return data
-
-
-def make(folder, **settings):
-    data = validated(folder)
-    path = config("mlp", folder, data, **settings)
+def make(folder, name="mlp", **settings):
+    """A run that is validated, where it is, on the data that it learns from."""
+    data, _ = CASES[name].data(folder)
+    path = config(name, folder, data, **settings)
     if "evaluate" in settings:
-        import json
         words = json.loads(path.read_text())
         words["data"]["validation"] = data
         path.write_text(json.dumps(words))
@@ -108,18 +102,18 @@ def test_a_folder_that_holds_a_run_is_not_written_into(ckpt, tmp_path):
     assert (tmp_path / "run/notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("clip", [{}, {"clip_grad_norm": 1.0}])
-def test_a_run_that_diverges_stops_and_is_never_gone_on_with(ckpt, tmp_path, clip):
-    path = make(
-        tmp_path, steps=500, optimizer={"sgd": {"lr": 10.0 if not clip else 1e30}}, checkpoint={"every": 1, "keep": 2}, **clip)
-    result = ckpt.expect(1, "train", path)
+@pytest.mark.parametrize("more", [{}, {"clip_grad_norm": 1e30}, {"accumulate": 2, "checkpoint": {"every": 1, "async": False}}])
+def test_a_run_that_diverges_stops_and_is_never_gone_on_with(ckpt, tmp_path, more):
+    settings = {"optimizer": {"sgd": {"lr": 10.0}}, "checkpoint": {"every": 1, "keep": 2}} | more
+    result = ckpt.expect(1, "train", make(tmp_path, "linear", steps=500, **settings))
     [failed] = (tmp_path / "run").glob("failed-step-*.h5")
-    assert failed.name in result.err and ("loss" in result.err or "norm" in result.err), result
+    assert failed.name in result.err and ("the loss is" in result.err or "norm is" in result.err), result
     ckpt.succeed("verify", failed)
     last = steps_of(tmp_path / "run")[-1]
     assert int(failed.stem.removeprefix("failed-step-")) == last + 1
     again = ckpt.expect(1, "train", "--resume", tmp_path / "run")
-    assert step_file(tmp_path / "run", last).name in again.err, again
+    assert f"going on from {step_file(tmp_path / 'run', last)}" in again.err, again
+    assert column(tmp_path / "run", "step") == [float(step) for step in range(1, last + 1)]
 
 
 def test_without_a_usable_checkpoint_the_run_begins_anew_and_says_so(ckpt, tmp_path):

@@ -29,6 +29,10 @@ def write_config(examples, name, **changes):
     settings = yaml.safe_load((examples / f"{name}.yaml").read_text())
     settings.pop("epochs", None)
     settings.update(changes)
+    if name == "gpt":
+        settings["schedule"]["cosine"]["warmup"] = 4
+    if "validation" not in settings["data"]:
+        settings.pop("evaluate", None)
     path = examples / f"short-{name}-{len(list(examples.glob('short-*')))}.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     return path
@@ -195,19 +199,21 @@ def test_more_steps_than_were_planned(ckpt, tmp_path):
     assert not differences["only_in_a"] and not differences["only_in_b"]
 
 
-def test_resume_passes_over_damage_and_says_so(ckpt, whole, tmp_path):
+def test_resume_passes_over_damage_and_says_so(ckpt, whole):
     _, expected = whole("digits-mlp")
-    shutil.copytree(expected.parent, tmp_path / "run")
-    newest = tmp_path / "run" / expected.name
+    # Beside the other, where its data are found.
+    run = expected.parent.with_name("damaged")
+    shutil.copytree(expected.parent, run)
+    newest = run / expected.name
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
-    older = step_file(tmp_path / "run", 50)
+    older = step_file(run, 50)
     older.write_bytes(older.read_bytes()[:-100])
-    result = ckpt.succeed("train", "--resume", tmp_path / "run")
+    result = ckpt.succeed("train", "--resume", run)
     warnings = [line for line in result.err.splitlines() if "passed over" in line]
     assert [newest.name in warnings[0], older.name in warnings[1], len(warnings)] == [True, True, 2], result
-    assert f"going on from {step_file(tmp_path / 'run', 40)}" in result.err, result
+    assert f"going on from {step_file(run, 40)}" in result.err, result
     assert_equal(ckpt, expected, newest)
 
 

@@ -46,7 +46,8 @@ public struct RunFolder: Sendable {
   /// - Throws: `inputOutput` when the folder cannot be listed.
   public func steps() throws(CheckpointError) -> [Int] {
     guard let folder = opendir(path) else {
-      if errno == ENOENT { return [] }
+      // Where a file is in the way, making the folder says so.
+      if errno == ENOENT || errno == ENOTDIR { return [] }
       throw CheckpointError(.inputOutput, "cannot list the folder: \(systemMessage(errno))", file: path)
     }
     defer { closedir(folder) }
@@ -101,6 +102,12 @@ public struct RunFolder: Sendable {
       if stat(part, &status) == 0 { continue }
       throw CheckpointError(
         .cannotCreate, "cannot make the folder: \(reason)", file: path, advice: "Choose another with --out.")
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      throw CheckpointError(
+        .cannotCreate, "cannot make the folder: there is a file of this name", file: path,
+        advice: "Choose another with --out.")
     }
     guard access(path, W_OK | X_OK) == 0 else {
       throw CheckpointError(
