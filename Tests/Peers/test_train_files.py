@@ -1,6 +1,5 @@
 """The files of a run: which stay, and what happens when they cannot be written."""
 
-import json
 import resource
 import shutil
 import signal
@@ -11,14 +10,9 @@ from train_runs import CASES, column, config, digest, step_file, steps_of
 
 
 def make(folder, name="mlp", **settings):
-    """A run that is validated, where it is, on the data that it learns from."""
+    """A run that is validated, where it is at all, on the data that it learns from."""
     data, _ = CASES[name].data(folder)
-    path = config(name, folder, data, **settings)
-    if "evaluate" in settings:
-        words = json.loads(path.read_text())
-        words["data"]["validation"] = data
-        path.write_text(json.dumps(words))
-    return path
+    return config(name, folder, data, validation=data if "evaluate" in settings else None, **settings)
 
 
 @pytest.mark.parametrize("policy,kept", [
@@ -48,6 +42,24 @@ def test_the_best_is_kept_and_is_the_best(ckpt, tmp_path):
     ckpt.succeed("train", path, "--out", tmp_path / "short", "--steps", step, "--quiet")
     assert best == digest(step_file(tmp_path / "short", step)), "it is the whole run as it was then"
     assert steps_of(tmp_path / "run") == [60]
+
+
+def test_the_best_is_there_before_a_checkpoint_that_speaks_of_it(ckpt, tmp_path):
+    """A run that is killed between the two loses no best: it goes on from the step before."""
+    path = make(tmp_path, steps=40, evaluate={"every": 20}, checkpoint={"every": 20, "keep_best": "val_loss"})
+    assert ckpt.json("train", path)["best"]["step"] == 40
+    best, last = tmp_path / "run/best.h5", step_file(tmp_path / "run", 40)
+    assert best.stat().st_mtime_ns < last.stat().st_mtime_ns
+    assert digest(best) == digest(last)
+
+
+def test_a_best_that_cannot_be_written_costs_no_checkpoint(ckpt, tmp_path):
+    path = make(tmp_path, steps=40, evaluate={"every": 20}, checkpoint={"every": 20, "keep_best": "val_loss"})
+    ckpt.succeed("train", path, "--steps", 1, "--quiet")
+    (tmp_path / "run/best.h5").mkdir()
+    result = ckpt.expect(73, "train", "--resume", tmp_path / "run")
+    assert result.err.count("best.h5, of step") == 2, result
+    assert steps_of(tmp_path / "run") == [1, 20, 40]
 
 
 def limit_files(size):
@@ -83,8 +95,9 @@ def test_a_checkpoint_that_fails_is_tried_again_at_the_next(ckpt, tmp_path):
     assert result.code == 73, result
     ckpt.succeed("train", path, "--steps", 1, "--set", "out=other", "--quiet")
     (tmp_path / "other/step-00000020.h5").mkdir()
-    result = ckpt.succeed("train", "--resume", tmp_path / "other/step-00000001.h5")
-    assert result.err.count("warning") == 1 and "the checkpoint of step 20 was not written" in result.err, result
+    result = ckpt.succeed("train", "--resume", tmp_path / "other/step-00000001.h5", "--quiet")
+    warnings = [line for line in result.err.splitlines() if "later step" not in line]
+    assert len(warnings) == 1 and "the checkpoint of step 20 was not written" in warnings[0], result
     assert steps_of(tmp_path / "other") == [1, 20, 40, 60]
     ckpt.succeed("verify", step_file(tmp_path / "other", 40), step_file(tmp_path / "other", 60))
 
@@ -114,6 +127,40 @@ def test_a_run_that_diverges_stops_and_is_never_gone_on_with(ckpt, tmp_path, mor
     again = ckpt.expect(1, "train", "--resume", tmp_path / "run")
     assert f"going on from {step_file(tmp_path / 'run', last)}" in again.err, again
     assert column(tmp_path / "run", "step") == [float(step) for step in range(1, last + 1)]
+
+
+def test_weights_that_are_no_numbers_are_no_checkpoint(ckpt, tmp_path):
+    """The loss tells only at the next step; until then such weights must not push out the sound ones."""
+    path = make(tmp_path, "linear", steps=5, optimizer={"sgd": {"lr": 1e-3}}, checkpoint={"every": 1, "keep": 1})
+    ckpt.succeed("train", path, "--steps", 2, "--quiet")
+    for words in ([], ["--steps", 3]):
+        result = ckpt.expect(1, "train", "--resume", tmp_path / "run", "--set", "optimizer.sgd.lr=3e38", *words)
+        assert "no numbers" in result.err and "failed-step-00000003.h5" in result.err, result
+        assert steps_of(tmp_path / "run") == [2]
+    ckpt.succeed("train", "--resume", tmp_path / "run", "--quiet")
+    ckpt.succeed("verify", "--finite", step_file(tmp_path / "run", 5))
+
+
+def test_going_back_to_an_older_step_is_told_of_the_newer_ones(ckpt, tmp_path):
+    path = make(tmp_path, steps=30, checkpoint={"every": 10})
+    ckpt.succeed("train", path, "--quiet")
+    older = step_file(tmp_path / "run", 10)
+    assert "warning" not in ckpt.succeed("train", "--resume", older, "--out", tmp_path / "other").err
+    assert "warning" not in ckpt.succeed("train", "--resume", tmp_path / "run").err
+    result = ckpt.succeed("train", "--resume", older, "--steps", 12)
+    assert result.err.count("warning") == 1 and step_file(tmp_path / "run", 30).name in result.err, result
+    assert steps_of(tmp_path / "run") == [10, 12, 20, 30], "none is lost"
+
+
+def test_a_metrics_file_that_was_lost_is_made_again(ckpt, tmp_path):
+    path = make(tmp_path, steps=30, log_every=7)
+    ckpt.succeed("train", path, "--steps", 20, "--quiet")
+    (tmp_path / "run/metrics.csv").unlink()
+    ckpt.succeed("train", "--resume", tmp_path / "run", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    assert column(tmp_path / "run", "step") == [1, 7, 14, 21, 28, 30]
+    for name in ("epoch", "loss", "lr", "grad_norm"):
+        assert column(tmp_path / "run", name) == column(tmp_path / "whole", name), name
 
 
 def test_without_a_usable_checkpoint_the_run_begins_anew_and_says_so(ckpt, tmp_path):

@@ -31,7 +31,7 @@ def write_config(examples, name, **changes):
     settings.update(changes)
     if name == "gpt":
         settings["schedule"]["cosine"]["warmup"] = 4
-    if "validation" not in settings["data"]:
+    if "validation" not in settings["data"] or not settings.get("evaluate"):
         settings.pop("evaluate", None)
     path = examples / f"short-{name}-{len(list(examples.glob('short-*')))}.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
@@ -108,7 +108,7 @@ def test_killed_at_random_moments_fifty_times(ckpt, examples, tmp_path):
     """kill -9, fifty times: whatever is on the disk then is sound, and the end is the same."""
     settings = write_config(
         examples, "digits-mlp", steps=1500, out=str(tmp_path / "undisturbed"), log_every=10,
-        checkpoint={"every": 20, "keep": 3}, evaluate={"every": 500})
+        checkpoint={"every": 20, "keep": 3, "keep_best": "val_loss"}, evaluate={"every": 100})
     start = time.monotonic()
     ckpt.succeed("train", settings, "--quiet")
     duration = time.monotonic() - start
@@ -131,6 +131,7 @@ def test_killed_at_random_moments_fifty_times(ckpt, examples, tmp_path):
     words = ["--resume", folder] if steps_of(folder) else [settings, "--out", folder, "--overwrite"]
     ckpt.succeed("train", *words, "--quiet")
     assert_equal(ckpt, step_file(tmp_path / "undisturbed", 1500), step_file(folder, 1500))
+    assert digest(folder / "best.h5") == digest(tmp_path / "undisturbed/best.h5")
     assert len(steps_of(folder)) <= 3
     assert not list(folder.glob(".*")), "what the killed ones left is cleared away"
     steps = column(folder, "step")
@@ -172,10 +173,8 @@ VARIANTS = {
 def test_whatever_a_run_consists_of_is_resumed(ckpt, tmp_path, name):
     """24 steps of 5 in an epoch, stopped at the 11th and, once more, at the 13th."""
     data, _ = make_classes(64, count=150)(tmp_path, 32)
-    path = config("mlp", tmp_path, data, steps=24, model={"sequential": LAYERS}, **VARIANTS[name])
-    settings = json.loads(path.read_text())
-    settings["data"] = {"train": data, "validation": data, "batch": 32, "shuffle": True}
-    path.write_text(json.dumps(settings))
+    path = config(
+        "mlp", tmp_path, data, steps=24, validation=data, shuffle=True, model={"sequential": LAYERS}, **VARIANTS[name])
     ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
     ckpt.succeed("train", path, "--out", tmp_path / "parts", "--steps", 11, "--quiet")
     ckpt.succeed("train", "--resume", tmp_path / "parts", "--steps", 13, "--quiet")
@@ -185,6 +184,26 @@ def test_whatever_a_run_consists_of_is_resumed(ckpt, tmp_path, name):
     if name != "freeze":
         # The test would see a difference: another step is another digest.
         assert digest(step_file(tmp_path / "parts", 11)) != digest(step_file(tmp_path / "parts", 13))
+
+
+@pytest.mark.parametrize("stop", [150, 399])
+def test_epochs(ckpt, examples, tmp_path, stop):
+    """The example as it is: 100 epochs of 4 steps."""
+    path = examples / "linear-adamw.yaml"
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "parts", "--steps", stop, "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "parts", "--quiet")
+    assert_equal(ckpt, step_file(tmp_path / "whole", 400), step_file(tmp_path / "parts", 400))
+
+
+def test_windows_of_a_file_of_tokens(ckpt, examples, tmp_path):
+    path = write_config(
+        examples, "gpt", steps=12, data={"train": {"bin": "tokens.bin"}, "batch": 4, "shuffle": True}, evaluate=None,
+        checkpoint={"every": 100}, model={"gpt": {"layers": 1, "heads": 2, "width": 16, "context": 32, "vocab": 65536}})
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "parts", "--steps", 5, "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "parts", "--quiet")
+    assert_equal(ckpt, step_file(tmp_path / "whole", 12), step_file(tmp_path / "parts", 12))
 
 
 def test_more_steps_than_were_planned(ckpt, tmp_path):

@@ -39,13 +39,27 @@ def test_a_signal_saves_and_says_how_to_go_on(ckpt, tmp_path, number):
 def test_a_signal_while_a_run_is_made_ready_loses_nothing(ckpt, tmp_path):
     """The moment when its folder is there and no step is done yet."""
     data, _ = CASES["mlp"].data(tmp_path)
-    path = config("mlp", tmp_path, data, steps=FOREVER, checkpoint={"every": FOREVER})
+    path = config("mlp", tmp_path, data, steps=FOREVER, checkpoint={"every": FOREVER}, ema=0.9)
     process = start(ckpt, path)
     wait_until((tmp_path / "run/run.yaml").exists, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    ckpt.succeed("train", "--resume", tmp_path / "run", "--steps", steps_of(tmp_path / "run")[0] + 3, "--quiet")
+    end = steps_of(tmp_path / "run")[0] + 3
+    ckpt.succeed("train", "--resume", tmp_path / "run", "--set", f"steps={end}", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--set", f"steps={end}", "--quiet")
+    assert digest(step_file(tmp_path / "run", end)) == digest(step_file(tmp_path / "whole", end))
+
+
+def test_a_checkpoint_every_so_many_minutes(ckpt, tmp_path):
+    data, _ = CASES["mlp"].data(tmp_path)
+    process = start(ckpt, config("mlp", tmp_path, data, steps=FOREVER, checkpoint={"minutes": 0.002, "keep": 2}))
+    seen = set()
+    wait_until(lambda: seen.update(steps_of(tmp_path / "run")) or len(seen) > 3, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(steps_of(tmp_path / "run")) == 2 and min(steps_of(tmp_path / "run")) > min(seen)
 
 
 def test_a_second_signal_ends_it_at_once_and_leaves_no_half_file(ckpt, tmp_path):

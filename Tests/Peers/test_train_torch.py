@@ -9,7 +9,7 @@ import torch
 from checkpoints import load_safely
 from conftest import FIXTURES
 from torch import nn
-from train_runs import CASES, WIDTH, TorchRun, column, config, cosine_with_warmup, losses
+from train_runs import CASES, WIDTH, TorchRun, column, config, cosine_with_warmup, losses, step_file
 
 # Both sides compute in float32; sums are taken in another order, and what differs grows with the steps.
 TOLERANCE = 1e-5
@@ -55,6 +55,7 @@ def test_losses_are_torchs_with_all_that_comes_between_gradient_and_step(ckpt, n
         rates.append(run.optimizer.param_groups[0]["lr"])
         run.train(batches, 1)
     np.testing.assert_allclose(column(tmp_path / "run", "lr"), rates, rtol=1e-9)
+    np.testing.assert_allclose(column(tmp_path / "run", "grad_norm"), run.norms, rtol=1e-3)
     np.testing.assert_allclose(losses(tmp_path / "run"), run.losses, rtol=TOLERANCE)
 
 
@@ -80,6 +81,98 @@ def test_start_in_torch_go_on_here_end_in_torch(ckpt, name, tmp_path):
     np.testing.assert_allclose(last.losses, whole.losses[100:], rtol=TOLERANCE)
     assert_close_weights(last.model.state_dict(), whole.model.state_dict())
     assert {int(state["step"]) for state in last.optimizer.state_dict()["state"].values()} == {150}
+
+
+OPTIMIZERS = {
+    "adam": (lambda ps: torch.optim.Adam(ps, lr=1e-3, weight_decay=0.1, amsgrad=True), {"weight_decay": 0.1, "amsgrad": True}),
+    "rmsprop": (lambda ps: torch.optim.RMSprop(ps, lr=1e-3, centered=True, momentum=0.5), {"lr": 1e-3, "centered": True, "momentum": 0.5}),
+    "adagrad": (lambda ps: torch.optim.Adagrad(ps, lr=0.01, lr_decay=0.01), {"lr_decay": 0.01}),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_other_optimizers_go_there_and_back(ckpt, name, tmp_path):
+    make, options = OPTIMIZERS[name]
+    data, batches = CASES["mlp"].data(tmp_path)
+    same, batches = itertools.tee(batches)
+    whole, first, last = (TorchRun("mlp", make, seed=seed) for seed in (5, 5, 99))
+    whole.train(same, 75)
+    first.train(batches, 25)
+    torch.save(first.checkpoint(), tmp_path / "first.pt")
+    path = config("mlp", tmp_path, data, steps=50, optimizer={name: options})
+    ckpt.succeed("train", path, "--resume", tmp_path / "first.pt", "--quiet")
+    ckpt.succeed("convert", step_file(tmp_path / "run", 50), tmp_path / "second.pt")
+    last.load(load_safely(tmp_path / "second.pt"))
+    last.train(itertools.islice(batches, 25, None), 25)
+    np.testing.assert_allclose(losses(tmp_path / "run"), whole.losses[25:50], rtol=TOLERANCE)
+    np.testing.assert_allclose(last.losses, whole.losses[50:], rtol=TOLERANCE)
+    assert_close_weights(last.model.state_dict(), whole.model.state_dict())
+
+
+def test_sgd_counts_no_steps_so_that_the_data_begin_anew(ckpt, tmp_path):
+    data, batches = CASES["mlp"].data(tmp_path)
+    run = TorchRun("mlp", lambda ps: torch.optim.SGD(ps, lr=0.05, momentum=0.9, nesterov=True))
+    run.train(itertools.islice(batches, 7), 7)
+    torch.save(run.checkpoint(), tmp_path / "first.pt")
+    optimizer = {"sgd": {"lr": 0.05, "momentum": 0.9, "nesterov": True}}
+    path = config("mlp", tmp_path, data, steps=25, optimizer=optimizer)
+    result = ckpt.succeed("train", path, "--resume", tmp_path / "first.pt")
+    assert "counts no steps" in result.err, result
+    _, batches = CASES["mlp"].data(tmp_path)
+    run.train(batches, 25)
+    np.testing.assert_allclose(losses(tmp_path / "run"), run.losses[7:], rtol=TOLERANCE)
+    ckpt.succeed("convert", step_file(tmp_path / "run", 25), tmp_path / "second.pt")
+    last = TorchRun("mlp", run.optimizer.__class__, seed=99)
+    last.load(load_safely(tmp_path / "second.pt"))
+    assert_close_weights(last.model.state_dict(), run.model.state_dict())
+    buffers = [[state["momentum_buffer"] for state in one.optimizer.state.values()] for one in (last, run)]
+    torch.testing.assert_close(*buffers, rtol=1e-3, atol=1e-6)
+
+
+def test_groups_are_matched_by_name_where_torch_keeps_names(ckpt, tmp_path):
+    """Torch has the biases in its first group, here they are in the second."""
+    def make(named):
+        named = list(named)
+        groups = [[pair for pair in named if pair[0].endswith(end)] for end in ("bias", "weight")]
+        return torch.optim.AdamW([{"params": groups[0], "weight_decay": 0}, {"params": groups[1]}], lr=1e-3, weight_decay=0.1)
+
+    data, batches = CASES["mlp"].data(tmp_path)
+    run = TorchRun("mlp")
+    run.optimizer = make(run.model.named_parameters())
+    run.train(batches, 25)
+    torch.save(run.checkpoint(), tmp_path / "first.pt")
+    optimizer = {"adamw": {"lr": 0.5, "weight_decay": 0.5, "no_decay": ["*.bias"]}}
+    path = config("mlp", tmp_path, data, steps=50, optimizer=optimizer)
+    ckpt.succeed("train", path, "--resume", tmp_path / "first.pt", "--quiet")
+    run.train(batches, 25)
+    np.testing.assert_allclose(losses(tmp_path / "run"), run.losses[25:], rtol=TOLERANCE)
+
+
+def test_validation_and_averages_are_torchs(ckpt, tmp_path):
+    """The loss on other data with the running statistics of batch norm, and the moving average of the weights."""
+    data, batches = CASES["cnn"].data(tmp_path)
+    x, y = (torch.from_numpy(array[:77]) for array in dict(np.load(tmp_path / "data.npz")).values())
+    np.savez(tmp_path / "validation.npz", x=x, y=y)
+    run = TorchRun("cnn")
+    torch.save(run.model.state_dict(), tmp_path / "start.pt")
+    path = config(
+        "cnn", tmp_path, data, steps=40, init="start.pt", ema=0.9, evaluate={"every": 20},
+        validation=data | {"file": "validation.npz"})
+    ckpt.succeed("train", path, "--quiet")
+    average = torch.optim.swa_utils.AveragedModel(
+        run.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9))
+    expected = []
+    for step in range(1, 41):
+        run.train(batches, 1)
+        average.update_parameters(run.model)
+        if step % 20 == 0:
+            with torch.no_grad():
+                expected.append(nn.functional.cross_entropy(run.model.eval()(x), y).item())
+    np.testing.assert_allclose(column(tmp_path / "run", "val_loss"), expected, rtol=TOLERANCE)
+    ckpt.succeed("convert", step_file(tmp_path / "run", 40), tmp_path / "x.pt")
+    ours = TorchRun("cnn", seed=99).model
+    ours.load_state_dict(load_safely(tmp_path / "x.pt")["ema"], strict=True)
+    assert_close_weights(dict(ours.named_parameters()), dict(average.module.named_parameters()))
 
 
 def test_what_torchs_scheduler_has_made_of_the_rate_stays(ckpt, tmp_path):

@@ -134,7 +134,7 @@ class TorchRun:
         self.optimizer = make(self.model.parameters())
         self.accumulate, self.clip_grad_norm = accumulate, clip_grad_norm
         self.scheduler = scheduler(self.optimizer) if scheduler else None
-        self.losses = []
+        self.losses, self.norms = [], []
 
     def train(self, batches, steps):
         self.model.train()
@@ -142,7 +142,7 @@ class TorchRun:
             self.optimizer.zero_grad()
             self.losses.append(sum(self.backward(*next(batches)) for _ in range(self.accumulate)))
             if self.clip_grad_norm:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
+                self.norms.append(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm).item())
             self.optimizer.step()
             if self.scheduler:
                 self.scheduler.step()
@@ -160,12 +160,12 @@ class TorchRun:
         self.optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-def config(name, folder, data, *, steps, optimizer=None, **more):
-    """Writes a config in which nothing is drawn by lot; JSON is YAML."""
+def config(name, folder, data, *, steps, optimizer=None, validation=None, shuffle=False, **more):
+    """Writes a config in which, unless it is told to, nothing is drawn by lot; JSON is YAML."""
     case = CASES[name]
     settings = {
         "seed": 1, "model": case.model, "loss": case.loss, "steps": steps, "log_every": 1, "out": "run",
-        "data": {"train": data, "batch": case.batch, "shuffle": False},
+        "data": {"train": data, "validation": validation, "batch": case.batch, "shuffle": shuffle},
         "optimizer": optimizer or {"adamw": {"lr": case.lr}}, **more}
     path = folder / "config.yaml"
     path.write_text(json.dumps(settings, indent=1))

@@ -31,7 +31,7 @@ public struct RunFolder: Sendable {
   }
 
   /// The step that a file is named for; nil for other names, and other spellings of a step.
-  static func step(ofName name: String) -> Int? {
+  public static func step(ofName name: String) -> Int? {
     guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)), step >= 0,
       self.name(ofStep: step) == name
     else { return nil }
