@@ -7,10 +7,11 @@ import signal
 import subprocess
 import time
 
-import h5py
 import pytest
 import yaml
 from conftest import FIXTURES
+from train_runs import column, config, digest, step_file, steps_of
+from train_runs import classes as make_classes
 
 EXAMPLES = FIXTURES / "examples"
 
@@ -28,13 +29,20 @@ def write_config(examples, name, **changes):
     settings = yaml.safe_load((examples / f"{name}.yaml").read_text())
     settings.pop("epochs", None)
     settings.update(changes)
-    path = examples / f"short-{name}.yaml"
+    if name == "gpt":
+        settings["schedule"]["cosine"]["warmup"] = 4
+    if "validation" not in settings["data"] or not settings.get("evaluate"):
+        settings.pop("evaluate", None)
+    path = examples / f"short-{name}-{len(list(examples.glob('short-*')))}.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     return path
 
 
 # Steps of the whole run, and where it is stopped: within an epoch, at its end, right after the start.
-SHORT = {"linear-adam": (60, [1, 7, 20]), "digits-mlp": (60, [1, 13, 30]), "digits-cnn": (40, [7, 20]), "gpt": (12, [1, 5])}
+SHORT = {
+    "linear-adam": (60, [1, 7, 20]), "linear-adamw": (60, [9]), "digits-mlp": (60, [1, 13, 23, 30]),
+    "digits-cnn": (40, [7, 20, 23]), "gpt": (12, [1, 5]),
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +61,6 @@ def whole(ckpt, examples):
         return made[name]
 
     return run
-
-
-def digest(path):
-    with h5py.File(path) as file:
-        return file.attrs["content_digest"]
 
 
 def assert_equal(ckpt, a, b):
@@ -88,71 +91,148 @@ def test_resumed_from_a_file_of_the_middle(ckpt, whole, tmp_path):
     assert_equal(ckpt, expected, tmp_path / "run" / expected.name)
 
 
+def kill_at_random(words, seconds):
+    """Whether it was killed before it ended."""
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode in (0, -signal.SIGKILL), errors.decode()
+    return process.returncode != 0
+
+
 def test_killed_at_random_moments_fifty_times(ckpt, examples, tmp_path):
     """kill -9, fifty times: whatever is on the disk then is sound, and the end is the same."""
-    config = write_config(
+    settings = write_config(
         examples, "digits-mlp", steps=1500, out=str(tmp_path / "undisturbed"), log_every=10,
-        checkpoint={"every": 20, "keep": 3}, evaluate={"every": 500})
+        checkpoint={"every": 20, "keep": 3, "keep_best": "val_loss"}, evaluate={"every": 100})
     start = time.monotonic()
-    ckpt.succeed("train", config, "--quiet")
+    ckpt.succeed("train", settings, "--quiet")
     duration = time.monotonic() - start
     chance = random.Random(20)
     folder = tmp_path / "killed"
-    words = [ckpt.path, "train", str(config), "--out", str(folder), "--quiet"]
     kills = 0
-    for _ in range(400):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            if kills < 50:
-                time.sleep(chance.uniform(0.005, min(duration / 6, 0.5)))
-                process.send_signal(signal.SIGKILL)
-            _, errors = process.communicate(timeout=120)
-        finally:
-            process.kill()
-        if process.returncode == -signal.SIGKILL:
+    while kills < 50:
+        resume = [ckpt.path, "train", "--resume", str(folder), "--quiet"]
+        words = resume if steps_of(folder) else [
+            ckpt.path, "train", str(settings), "--out", str(folder), "--overwrite", "--quiet"]
+        if kill_at_random(words, chance.uniform(0.001, min(duration / 5, 0.4))):
             kills += 1
-        else:
-            assert process.returncode == 0, errors.decode()
-            if kills >= 50:
-                break
+            sound = [step_file(folder, step) for step in steps_of(folder)]
+            if sound:
+                ckpt.succeed("verify", *sound)
+        elif kills < 50:
             # The run was over before its time: start anew, the kills go on.
             shutil.rmtree(folder)
-        started = folder.is_dir() and any(folder.glob("step-*.h5"))
-        words = [ckpt.path, "train", "--resume", str(folder), "--quiet"] if started else [
-            ckpt.path, "train", str(config), "--out", str(folder), "--overwrite", "--quiet"]
-        for file in folder.glob("step-*.h5"):
-            ckpt.succeed("verify", file)
-    assert kills == 50
-    assert_equal(ckpt, tmp_path / "undisturbed/step-00001500.h5", folder / "step-00001500.h5")
-    assert len(list(folder.glob("step-*.h5"))) <= 3
-    steps = [int(line.split(",")[0]) for line in (folder / "metrics.csv").read_text().splitlines()[1:]]
-    assert steps == sorted(set(steps)), "a step was logged twice, or out of order"
+    # It may have been killed before it had saved anything.
+    words = ["--resume", folder] if steps_of(folder) else [settings, "--out", folder, "--overwrite"]
+    ckpt.succeed("train", *words, "--quiet")
+    assert_equal(ckpt, step_file(tmp_path / "undisturbed", 1500), step_file(folder, 1500))
+    assert digest(folder / "best.h5") == digest(tmp_path / "undisturbed/best.h5")
+    assert len(steps_of(folder)) <= 3
+    assert not list(folder.glob(".*")), "what the killed ones left is cleared away"
+    steps = column(folder, "step")
+    assert steps == [1, *range(10, 1501, 10)], "each step is logged once, and in order"
+    assert column(folder, "loss") == column(tmp_path / "undisturbed", "loss")
 
 
-def test_a_signal_saves_and_says_how_to_go_on(ckpt, examples, tmp_path):
-    config = write_config(examples, "digits-mlp", steps=2_000_000, out=str(tmp_path / "run"), log_every=1000, checkpoint={"every": 1_000_000})
-    for number in (signal.SIGTERM, signal.SIGINT):
-        words = ["train", str(config)] if number == signal.SIGTERM else ["train", "--resume", str(tmp_path / "run")]
-        process = subprocess.Popen([ckpt.path, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(0.7)
-        process.send_signal(number)
-        out, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
-        assert "--resume" in out + errors
-    files = sorted((tmp_path / "run").glob("step-*.h5"))
-    assert files
-    ckpt.succeed("verify", *files)
+LAYERS = [
+    {"linear": {"in": 64, "out": 24}}, {"batch_norm1d": {"num_features": 24}}, {"relu": {}}, {"dropout": {"p": 0.2}},
+    {"linear": {"in": 24, "out": 10}},
+]
+VARIANTS = {
+    "accumulate": {"accumulate": 2},
+    "clip_grad_norm": {"clip_grad_norm": 0.1},
+    "clip_grad_value": {"clip_grad_value": 0.001, "accumulate": 3},
+    "ema": {"ema": 0.9},
+    "constant": {"schedule": {"constant": {"warmup": 12}}},
+    "linear": {"schedule": {"linear": {"start_factor": 0.1, "end_factor": 1, "total_iters": 20}}},
+    "cosine": {"schedule": {"cosine": {"warmup": 5, "min_lr": 1e-5}}},
+    "step": {"schedule": {"step": {"step_size": 7, "gamma": 0.5}}},
+    "multistep": {"schedule": {"multistep": {"milestones": [5, 12, 20], "gamma": 0.5}}},
+    "exponential": {"schedule": {"exponential": {"gamma": 0.95}}},
+    "onecycle": {"schedule": {"onecycle": {"max_lr": 0.01}}},
+    "amsgrad": {"optimizer": {"adamw": {"amsgrad": True, "lr": 0.01}}},
+    "adam": {"optimizer": {"adam": {"weight_decay": 0.1, "no_decay": ["*.bias", "1.*"]}}},
+    "sgd": {"optimizer": {"sgd": {"lr": 0.1}}},
+    "momentum": {"optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9, "nesterov": True}}},
+    "rmsprop": {"optimizer": {"rmsprop": {"centered": True, "momentum": 0.5}}},
+    "adagrad": {"optimizer": {"adagrad": {"lr_decay": 0.01, "initial_accumulator_value": 0.1}}},
+    "freeze": {"freeze": ["0.*"]},
+    "all": {
+        "accumulate": 2, "clip_grad_norm": 0.5, "clip_grad_value": 0.1, "ema": 0.99, "evaluate": {"every": 4},
+        "schedule": {"cosine": {"warmup": 5}}, "checkpoint": {"every": 6, "keep_best": "val_loss", "async": False},
+        "optimizer": {"adamw": {"amsgrad": True, "no_decay": ["*.bias"]}}},
+}
 
 
-def test_resume_passes_over_damage_and_says_so(ckpt, whole, tmp_path):
+@pytest.mark.parametrize("name", VARIANTS)
+def test_whatever_a_run_consists_of_is_resumed(ckpt, tmp_path, name):
+    """24 steps of 5 in an epoch, stopped at the 11th and, once more, at the 13th."""
+    data, _ = make_classes(64, count=150)(tmp_path, 32)
+    path = config(
+        "mlp", tmp_path, data, steps=24, validation=data, shuffle=True, model={"sequential": LAYERS}, **VARIANTS[name])
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "parts", "--steps", 11, "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "parts", "--steps", 13, "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "parts", "--quiet")
+    assert_equal(ckpt, step_file(tmp_path / "whole", 24), step_file(tmp_path / "parts", 24))
+    assert column(tmp_path / "parts", "loss") == column(tmp_path / "whole", "loss")
+    if name != "freeze":
+        # The test would see a difference: another step is another digest.
+        assert digest(step_file(tmp_path / "parts", 11)) != digest(step_file(tmp_path / "parts", 13))
+
+
+@pytest.mark.parametrize("stop", [150, 399])
+def test_epochs(ckpt, examples, tmp_path, stop):
+    """The example as it is: 100 epochs of 4 steps."""
+    path = examples / "linear-adamw.yaml"
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "parts", "--steps", stop, "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "parts", "--quiet")
+    assert_equal(ckpt, step_file(tmp_path / "whole", 400), step_file(tmp_path / "parts", 400))
+
+
+def test_windows_of_a_file_of_tokens(ckpt, examples, tmp_path):
+    path = write_config(
+        examples, "gpt", steps=12, data={"train": {"bin": "tokens.bin"}, "batch": 4, "shuffle": True}, evaluate=None,
+        checkpoint={"every": 100}, model={"gpt": {"layers": 1, "heads": 2, "width": 16, "context": 32, "vocab": 65536}})
+    ckpt.succeed("train", path, "--out", tmp_path / "whole", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "parts", "--steps", 5, "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "parts", "--quiet")
+    assert_equal(ckpt, step_file(tmp_path / "whole", 12), step_file(tmp_path / "parts", 12))
+
+
+def test_more_steps_than_were_planned(ckpt, tmp_path):
+    """--steps raises the target; a schedule keeps the total that it had."""
+    data, _ = make_classes(64)(tmp_path, 32)
+    path = config("mlp", tmp_path, data, steps=20, schedule={"exponential": {"gamma": 0.9}}, log_every=1)
+    ckpt.succeed("train", path, "--out", tmp_path / "short", "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "short", "--steps", 35, "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "long", "--set", "steps=35", "--quiet")
+    differences = ckpt.json("diff", step_file(tmp_path / "short", 35), step_file(tmp_path / "long", 35), code=1)
+    assert [entry["path"] for entry in differences["changed"]] == ["training.config.steps"]
+    assert not differences["only_in_a"] and not differences["only_in_b"]
+
+
+def test_resume_passes_over_damage_and_says_so(ckpt, whole):
     _, expected = whole("digits-mlp")
-    shutil.copytree(expected.parent, tmp_path / "run")
-    newest = tmp_path / "run" / expected.name
+    # Beside the other, where its data are found.
+    run = expected.parent.with_name("damaged")
+    shutil.copytree(expected.parent, run)
+    newest = run / expected.name
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
-    result = ckpt.succeed("train", "--resume", tmp_path / "run")
-    assert newest.name in result.err + result.out
+    older = step_file(run, 50)
+    older.write_bytes(older.read_bytes()[:-100])
+    result = ckpt.succeed("train", "--resume", run)
+    warnings = [line for line in result.err.splitlines() if "passed over" in line]
+    assert [newest.name in warnings[0], older.name in warnings[1], len(warnings)] == [True, True, 2], result
+    assert f"going on from {step_file(run, 40)}" in result.err, result
     assert_equal(ckpt, expected, newest)
 
 
@@ -170,3 +250,23 @@ def test_the_tree_has_what_a_run_needs(ckpt, whole):
     sections = {section["path"] for section in listing["sections"]}
     assert {"model", "optimizer", "ema"} <= sections
     assert json.dumps(str(expected.parent)) not in json.dumps(values), "no path of this machine is in the tree"
+
+
+def test_the_digest_knows_nothing_of_place_time_or_threads(ckpt, tmp_path):
+    """The same run in another folder, from another place, with another number of threads, in three pieces."""
+    digests = []
+    for name, words, steps in [
+        ("a", ["--set", "threads=1"], [15]), ("b", ["--set", "threads=2", "--out", tmp_path / "elsewhere/x"], [3, 9, 15]),
+        ("c", ["--out", "../near"], [8, 15]),
+    ]:
+        folder = tmp_path / name
+        folder.mkdir()
+        data, _ = make_classes(64)(folder, 32)
+        path = config("mlp", folder, data, steps=15)
+        cwd = folder if name == "c" else None
+        ckpt.succeed("train", "config.yaml" if cwd else path, *words, "--steps", steps[0], "--quiet", cwd=cwd)
+        out = {"a": folder / "run", "b": tmp_path / "elsewhere/x", "c": tmp_path / "near"}[name]
+        for step in steps[1:]:
+            ckpt.succeed("train", "--resume", out, "--steps", step, "--quiet")
+        digests.append(digest(step_file(out, 15)))
+    assert digests[0] == digests[1] == digests[2]

@@ -1,9 +1,12 @@
 """Four small runs, each as a config for `ckpt train` and as the same run in torch: same weights, same batches, no dropout."""
 
 import json
+import subprocess
+import time
 from dataclasses import dataclass
 from typing import Callable
 
+import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -92,10 +95,10 @@ CASES = {
         "cross_entropy", 32, classes(64)),
     "cnn": Case(
         lambda: nn.Sequential(
-            nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2),
             nn.Flatten(), nn.Linear(144, 10)),
         {"sequential": [
-            {"conv2d": {"in": 1, "out": 8, "kernel_size": 3, "padding": 1}}, {"batch_norm2d": {"num_features": 8}},
+            {"conv2d": {"in": 1, "out": 8, "kernel_size": 3, "padding": 1, "bias": False}}, {"batch_norm2d": {"num_features": 8}},
             {"relu": {}}, {"conv2d": {"in": 8, "out": 16, "kernel_size": 3}}, {"relu": {}},
             {"max_pool2d": {"kernel_size": 2}}, {"flatten": {}}, {"linear": {"in": 144, "out": 10}}]},
         "cross_entropy", 32, classes(1, 8, 8)),
@@ -111,28 +114,43 @@ LOSSES = {
 }
 
 
+def cosine_with_warmup(optimizer, warmup, total, min_lr):
+    """`schedule: {cosine: {warmup: …, total: …, min_lr: …}}` in torch's words."""
+    schedulers = torch.optim.lr_scheduler
+    rise = schedulers.LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+    fall = schedulers.CosineAnnealingLR(optimizer, T_max=total - warmup, eta_min=min_lr)
+    return schedulers.SequentialLR(optimizer, [rise, fall], milestones=[warmup])
+
+
 class TorchRun:
     """The run as torch does it. The linear model is wrapped, so that its names are those of a Sequential."""
 
-    def __init__(self, name, optimizer=None, seed=5):
+    def __init__(self, name, optimizer=None, seed=5, accumulate=1, clip_grad_norm=None, scheduler=None):
         torch.manual_seed(seed)
         self.case = CASES[name]
         model = self.case.make_model()
         self.model = nn.Sequential(model) if name == "linear" else model
         make = optimizer or (lambda parameters: torch.optim.AdamW(parameters, lr=self.case.lr, fused=True))
         self.optimizer = make(self.model.parameters())
-        self.losses = []
+        self.accumulate, self.clip_grad_norm = accumulate, clip_grad_norm
+        self.scheduler = scheduler(self.optimizer) if scheduler else None
+        self.losses, self.norms = [], []
 
     def train(self, batches, steps):
-        loss_of = LOSSES[self.case.loss]
         self.model.train()
         for _ in range(steps):
-            x, y = next(batches)
-            loss = loss_of(self.model(x), y)
             self.optimizer.zero_grad()
-            loss.backward()
+            self.losses.append(sum(self.backward(*next(batches)) for _ in range(self.accumulate)))
+            if self.clip_grad_norm:
+                self.norms.append(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm).item())
             self.optimizer.step()
-            self.losses.append(loss.item())
+            if self.scheduler:
+                self.scheduler.step()
+
+    def backward(self, x, y):
+        loss = LOSSES[self.case.loss](self.model(x), y) / self.accumulate
+        loss.backward()
+        return loss.item()
 
     def checkpoint(self):
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -142,20 +160,53 @@ class TorchRun:
         self.optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-def config(name, folder, data, *, steps, optimizer=None, **more):
-    """Writes a config in which nothing is drawn by lot; JSON is YAML."""
+def config(name, folder, data, *, steps, optimizer=None, validation=None, shuffle=False, **more):
+    """Writes a config in which, unless it is told to, nothing is drawn by lot; JSON is YAML."""
     case = CASES[name]
     settings = {
         "seed": 1, "model": case.model, "loss": case.loss, "steps": steps, "log_every": 1, "out": "run",
-        "data": {"train": data, "batch": case.batch, "shuffle": False},
+        "data": {"train": data, "validation": validation, "batch": case.batch, "shuffle": shuffle},
         "optimizer": optimizer or {"adamw": {"lr": case.lr}}, **more}
     path = folder / "config.yaml"
     path.write_text(json.dumps(settings, indent=1))
     return path
 
 
-def losses(folder):
-    """The loss column of metrics.csv, as numbers."""
+def column(folder, name):
+    """A column of metrics.csv, as numbers; without the rows that have none."""
     lines = (folder / "metrics.csv").read_text().splitlines()
-    column = lines[0].split(",").index("loss")
-    return [float(line.split(",")[column]) for line in lines[1:]]
+    index = lines[0].split(",").index(name)
+    return [float(field) for line in lines[1:] if (field := line.split(",")[index])]
+
+
+def losses(folder):
+    return column(folder, "loss")
+
+
+def digest(path):
+    with h5py.File(path) as file:
+        return file.attrs["content_digest"]
+
+
+def steps_of(folder):
+    """The steps that a run's folder has checkpoints of."""
+    return sorted(int(file.stem.removeprefix("step-")) for file in folder.glob("step-*.h5"))
+
+
+def step_file(folder, step):
+    return folder / f"step-{step:08}.h5"
+
+
+def start(ckpt, *words, **options):
+    """`ckpt train` that goes on by itself."""
+    command = [ckpt.path, "train", *map(str, words)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def wait_until(condition, process, seconds=30):
+    """Waits for what a process is to do; the process must not end before."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f"it ended: {process.communicate()}"
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.0005)

@@ -10,7 +10,8 @@ public final class ExponentialMovingAverage {
   public let decay: Double
   private let model: Module
   private let averages: [(parameter: Parameter, average: Variable)]
-  private var hasBegun = false
+  /// Whether there was an update: the next one moves the average rather than begins it.
+  var hasBegun = false
 
   /// - Throws: `usage` for a decay outside 0 ..< 1, `inputOutput` when memory is short.
   public init(_ model: Module, decay: Double) throws(CheckpointError) {

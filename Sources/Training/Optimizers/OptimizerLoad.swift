@@ -7,9 +7,11 @@ extension TableOptimizer {
   ) throws(CheckpointError) -> PreparedLoad {
     var plan = OptimizerPlan(options: options, extras: extras)
     plan.checkAlgorithm(state, is: algorithm, keepsOptions: keepsOptions)
+    // Another algorithm's state fits nowhere, nor does one whose positions are others; each is said once.
+    guard plan.problems.isEmpty else { throw plan.problems.error() }
     let match = OptimizerMatch(
       state, names: names, here: table.groups, keepsOptions: keepsOptions, problems: &plan.problems)
-    guard plan.problems.isEmpty else { throw plan.problems.error() }
+    guard match.isByName || plan.problems.isEmpty else { throw plan.problems.error() }
     if !keepsOptions { plan.takeOptions(state, match) }
     plan.takeState(state, match, table, allowMissing)
     guard plan.problems.isEmpty else { throw plan.problems.error() }

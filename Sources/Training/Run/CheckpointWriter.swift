@@ -18,7 +18,7 @@ final class CheckpointWriter {
   enum Outcome: Sendable {
     case saved(path: String, step: Int, seconds: Double)
     /// The run goes on; the next checkpoint tries again.
-    case failed(step: Int, CheckpointError)
+    case failed(path: String, step: Int, CheckpointError)
   }
 
   private let folder: RunFolder
@@ -45,25 +45,33 @@ final class CheckpointWriter {
   /// Waits until everything is written.
   func wait() { background.wait() }
 
+  /// The best comes first: a run that is killed between the two goes on from an older step, and writes both anew. Had
+  /// it the step's file already, that would call a best its own which is nowhere.
   private static func carryOut(_ job: Job, _ folder: RunFolder, _ policy: CheckpointPolicy) -> [Outcome] {
     var outcomes: [Outcome] = []
-    let start = ContinuousClock.now
-    do throws(CheckpointError) {
-      if job.isPeriodic {
-        let path = folder.file(ofStep: job.step)
-        try save(job.root, to: path)
-        // Only now that the new file is known to be sound may an old one go.
-        try folder.retire(by: policy, newest: job.step)
-        outcomes.append(.saved(path: path, step: job.step, seconds: start.secondsSince))
-      }
-      if job.isBest {
-        try save(job.root, to: folder.best)
-        outcomes.append(.saved(path: folder.best, step: job.step, seconds: start.secondsSince))
-      }
-    } catch {
-      outcomes.append(.failed(step: job.step, error))
+    if job.isBest {
+      outcomes.append(outcome(job, folder.best) { () throws(CheckpointError) in try save(job.root, to: folder.best) })
+    }
+    if job.isPeriodic {
+      let path = folder.file(ofStep: job.step)
+      outcomes.append(
+        outcome(job, path) { () throws(CheckpointError) in
+          try save(job.root, to: path)
+          // Only now that the new file is known to be sound may an old one go.
+          try folder.retire(by: policy, newest: job.step)
+        })
     }
     return outcomes
+  }
+
+  private static func outcome(_ job: Job, _ path: String, _ work: () throws(CheckpointError) -> Void) -> Outcome {
+    let start = ContinuousClock.now
+    do throws(CheckpointError) {
+      try work()
+      return .saved(path: path, step: job.step, seconds: start.secondsSince)
+    } catch {
+      return .failed(path: path, step: job.step, error)
+    }
   }
 
   /// Writes a tree and reads it back.

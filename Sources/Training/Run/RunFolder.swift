@@ -31,7 +31,7 @@ public struct RunFolder: Sendable {
   }
 
   /// The step that a file is named for; nil for other names, and other spellings of a step.
-  static func step(ofName name: String) -> Int? {
+  public static func step(ofName name: String) -> Int? {
     guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)), step >= 0,
       self.name(ofStep: step) == name
     else { return nil }
@@ -46,7 +46,8 @@ public struct RunFolder: Sendable {
   /// - Throws: `inputOutput` when the folder cannot be listed.
   public func steps() throws(CheckpointError) -> [Int] {
     guard let folder = opendir(path) else {
-      if errno == ENOENT { return [] }
+      // Where a file is in the way, making the folder says so.
+      if errno == ENOENT || errno == ENOTDIR { return [] }
       throw CheckpointError(.inputOutput, "cannot list the folder: \(systemMessage(errno))", file: path)
     }
     defer { closedir(folder) }
@@ -101,6 +102,12 @@ public struct RunFolder: Sendable {
       if stat(part, &status) == 0 { continue }
       throw CheckpointError(
         .cannotCreate, "cannot make the folder: \(reason)", file: path, advice: "Choose another with --out.")
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      throw CheckpointError(
+        .cannotCreate, "cannot make the folder: there is a file of this name", file: path,
+        advice: "Choose another with --out.")
     }
     guard access(path, W_OK | X_OK) == 0 else {
       throw CheckpointError(

@@ -61,9 +61,12 @@ extension Trainer {
       throw CheckpointError(.damaged, "the optimizer's step, \(step), is none", place: "optimizer.step")
     }
     try sampler.seek(afterBatches: batches)
+    let note =
+      optimizerStep == nil
+      ? "the checkpoint is no run's, and its optimizer counts no steps; counting from 0, with the data's beginning"
+      : "the checkpoint is no run's; going on at its optimizer's step, \(step)"
     return RunPosition(
-      step: step, sampler: sampler, randomOffset: generator.offset, metrics: Metrics(),
-      notes: ["the checkpoint is no run's; going on at its optimizer's step, \(step)"])
+      step: step, sampler: sampler, randomOffset: generator.offset, metrics: Metrics(), notes: [note])
   }
 
   /// Resuming must not make frozen weights trainable without a word.

@@ -51,6 +51,8 @@ extension Trainer {
     take(position)
     baseRates = schedule is ConstantSchedule ? optimizer.learningRates : optimizer.initialLearningRates
     if average.isStored { try average.load() } else { ema?.restart() }
+    // A run that was stopped before its first step has no average yet.
+    ema?.hasBegun = step > 0
     return RestoreReport(
       weights: weights.report, notes: state.load.report.notes + position.notes + average.notes)
   }

@@ -48,7 +48,8 @@ struct RunLoop {
   private var lastSaveTime = ContinuousClock.now
   private var logTime = ContinuousClock.now
   private var samplesSinceLog = 0
-  private var failure: CheckpointError?
+  /// What failed last and has not worked since: of best.h5 (true), of the others (false).
+  private var failures: [Bool: CheckpointError] = [:]
 
   init(trainer: Trainer, writer: CheckpointWriter, observer: any RunObserver) {
     self.trainer = trainer
@@ -74,9 +75,9 @@ struct RunLoop {
       observer.evaluated(evaluation, step: trainer.step)
     }
     if isLogged { log(result, validationLoss) }
-    try saveIfDue(isBest: isBest && options.checkpoint.keepBest)
+    let ending = try saveIfDue(isBest: isBest && options.checkpoint.keepBest)
     report()
-    return nil
+    return ending
   }
 
   private mutating func log(_ result: Trainer.StepResult, _ validationLoss: Double) {
@@ -90,14 +91,19 @@ struct RunLoop {
     samplesSinceLog = 0
   }
 
-  private mutating func saveIfDue(isBest: Bool) throws(CheckpointError) {
+  private mutating func saveIfDue(isBest: Bool) throws(CheckpointError) -> Trainer.Ending? {
     let policy = options.checkpoint
     let isDue =
       policy.every.map { trainer.step % $0 == 0 } ?? false
       || policy.minutes.map { lastSaveTime.secondsSince >= $0 * 60 } ?? false
-    guard isDue || isBest else { return }
+    guard isDue || isBest else { return nil }
+    // The loss will tell, but a step late: resuming must not find this one the newest.
+    guard trainer.hasFiniteWeights else { return try diverged(at: trainer.step, Self.lostWeights) }
     try save(isPeriodic: isDue, isBest: isBest)
+    return nil
   }
+
+  private static let lostWeights = "there are weights that are no numbers"
 
   private mutating func save(isPeriodic: Bool, isBest: Bool) throws(CheckpointError) {
     // Memory stays bounded: one copy at a time.
@@ -115,12 +121,14 @@ struct RunLoop {
     for outcome in writer.takeOutcomes() {
       switch outcome {
       case .saved(let path, let step, let seconds):
-        failure = nil
+        failures[path == options.folder.best] = nil
         observer.saved(path: path, step: step, seconds: seconds)
-      case .failed(let step, let error):
-        if lastSaved == step { lastSaved = nil }
-        failure = error
-        observer.warning("the checkpoint of step \(step) was not written: \(error); the next one will be tried")
+      case .failed(let path, let step, let error):
+        let isBest = path == options.folder.best
+        if !isBest, lastSaved == step { lastSaved = nil }
+        failures[isBest] = error
+        let what = isBest ? "best.h5, of step \(step)," : "the checkpoint of step \(step)"
+        observer.warning("\(what) was not written: \(error); the next one will be tried")
       }
     }
   }
@@ -130,11 +138,12 @@ struct RunLoop {
     writer.wait()
     report()
     if lastSaved != trainer.step {
+      guard trainer.hasFiniteWeights else { return try diverged(at: trainer.step, Self.lostWeights) }
       try save(isPeriodic: true, isBest: false)
       writer.wait()
       report()
     }
-    if let failure { throw failure }
+    if let failure = failures[false] ?? failures[true] { throw failure }
     if trainer.step >= trainer.targetStep { return .finished(step: trainer.step) }
     return .stopped(step: trainer.step, file: options.folder.file(ofStep: trainer.step))
   }

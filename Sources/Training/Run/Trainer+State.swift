@@ -1,4 +1,5 @@
 public import Checkpoint
+internal import Kernels
 
 extension Trainer {
   /// Everything that the run is, as a tree that nothing changes any more: `model`, `optimizer`, `ema` where there is
@@ -25,6 +26,11 @@ extension Trainer {
       "rng": generator.state, "data": sampler.state, "schedule": schedule.value, "metrics": try metrics.value,
       "config": options.config, "trainable": .dict(Dict(trainable)), "best": best,
     ])
+  }
+
+  /// Whether all weights are numbers; infinity is none.
+  var hasFiniteWeights: Bool {
+    parameters.allSatisfy { ck_norm_sum(CK_NORM_ABSOLUTE, 1, $0.storage.floats, $0.count).isFinite }
   }
 
   /// Takes note of a validation loss; whether it is the smallest so far.

@@ -48,6 +48,7 @@ struct RunPlan {
     }
     self.out = out
     try refuseOtherRun(arguments, origin)
+    if let warning = try laterCheckpoints(arguments) { warnings.append(warning) }
   }
 
   /// A folder that holds a run is not written into, but to go on with that run.
@@ -59,6 +60,15 @@ struct RunPlan {
     throw CheckpointError(
       .cannotCreate, "holds a run already: \(file)", file: out,
       advice: "Go on with it by ckpt train --resume \(out), choose another folder with --out, or add --overwrite.")
+  }
+
+  /// Checkpoints of later steps than the one to go on from, which `--resume DIR` would take next time.
+  private func laterCheckpoints(_ arguments: TrainArguments) throws(CheckpointError) -> String? {
+    guard let file = arguments.resume, !Paths.isFolder(file), Paths.real(Paths.folder(of: file)) == Paths.real(out),
+      let step = RunFolder.step(ofName: Paths.name(of: file)), let last = try RunFolder(out).steps().last, last > step
+    else { return nil }
+    return "\(RunFolder(out).file(ofStep: last)) is of a later step than the one to go on from, and --resume \(out) "
+      + "takes the latest: remove it where this is to be another run, or choose another folder with --out"
   }
 
   /// Makes the run's folder, removes what `--overwrite` gives up, and keeps the config there.

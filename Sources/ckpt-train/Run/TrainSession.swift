@@ -18,6 +18,8 @@ struct TrainSession {
     if trainer.step >= trainer.targetStep, !arguments.quiet {
       Terminal.writeError("ckpt: the run is complete; --steps N goes on beyond step \(trainer.targetStep)\n")
     }
+    // From here on there is something to lose: a signal ends the run in order even before its first step.
+    let stop = StopRequest.onSignals()
     try plan.prepareFolder(overwrite: arguments.overwrite)
     let metrics = try MetricsFile(
       Paths.join(plan.out, "metrics.csv"), step: trainer.step, rows: trainer.metrics.rows)
@@ -25,7 +27,6 @@ struct TrainSession {
     options.isQuiet = arguments.quiet
     if arguments.json { options.printsLines = false }
     let view = RunView(options, metrics: metrics)
-    let stop = StopRequest.onSignals()
     let start = ContinuousClock.now
     defer { view.end() }
     let ending = try trainer.run(observer: view, stop: stop)
