@@ -147,6 +147,7 @@ def test_going_back_to_an_older_step_is_told_of_the_newer_ones(ckpt, tmp_path):
     result = ckpt.succeed("train", "--resume", older, "--steps", 12)
     assert result.err.count("warning") == 1 and step_file(tmp_path / "run", 30).name in result.err, result
     assert steps_of(tmp_path / "run") == [10, 12, 20, 30], "none is lost"
+    assert column(tmp_path / "run", "step") == list(range(1, 13)), "the rows of the other life are gone"
 
 
 def test_a_metrics_file_that_was_lost_is_made_again(ckpt, tmp_path):
