@@ -77,6 +77,7 @@ package struct TrainArguments: ParsableArguments {
 
   package func validate() throws {
     if config == nil, resume == nil { throw ValidationError("a config, or --resume, is needed.") }
+    if let out, out.isEmpty { throw ValidationError("--out takes a folder's name, found nothing.") }
     if let steps, steps < 1 { throw ValidationError("--steps must be 1 or more, found \(steps).") }
     if overwrite, resume != nil { throw ValidationError("--overwrite and --resume exclude each other.") }
     for text in set where !text.contains("=") || text.hasPrefix("=") {

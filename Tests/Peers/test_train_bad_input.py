@@ -145,12 +145,12 @@ def test_a_config_that_is_no_text(ckpt, folder):
 
 
 @pytest.mark.parametrize("words", [
-    [], ["--steps", "0"], ["--steps", "x"], ["--set", "steps"], ["--overwrite", "--resume", "x"], ["--whatever"],
+    [], ["--steps", "0"], ["--steps", "x"], ["--set", "steps"], ["--out", ""], ["--overwrite", "--resume", "x"], ["--whatever"],
 ])
 def test_command_lines(ckpt, folder, words):
     (folder / "config.yaml").write_text(MLP)
     positional = [folder / "config.yaml"] if words and "--resume" not in words else []
-    ckpt.expect(64, "train", *positional, *words)
+    assert ckpt.expect(64, "train", *positional, *words).err.startswith("ckpt: error: ")
     assert not (folder / "run").exists()
 
 

@@ -206,6 +206,16 @@ def test_windows_of_a_file_of_tokens(ckpt, examples, tmp_path):
     assert_equal(ckpt, step_file(tmp_path / "whole", 12), step_file(tmp_path / "parts", 12))
 
 
+def test_a_length_in_steps_takes_the_place_of_one_in_epochs(ckpt, examples, tmp_path):
+    path = examples / "linear-adam.yaml"
+    ckpt.succeed("train", path, "--out", tmp_path / "a", "--set", "steps=7", "--quiet")
+    ckpt.succeed("train", "--resume", tmp_path / "a", "--set", "epochs=3", "--quiet")
+    assert steps_of(tmp_path / "a") == [7, 12]
+    ckpt.succeed("train", "--resume", tmp_path / "a", "--set", "steps=13", "--quiet")
+    ckpt.succeed("train", path, "--out", tmp_path / "b", "--set", "steps=13", "--quiet")
+    assert column(tmp_path / "b", "step") == [1, 13] and column(tmp_path / "a", "step") == [1, 7, 12, 13]
+
+
 def test_more_steps_than_were_planned(ckpt, tmp_path):
     """--steps raises the target; a schedule keeps the total that it had."""
     data, _ = make_classes(64)(tmp_path, 32)
@@ -216,6 +226,17 @@ def test_more_steps_than_were_planned(ckpt, tmp_path):
     differences = ckpt.json("diff", step_file(tmp_path / "short", 35), step_file(tmp_path / "long", 35), code=1)
     assert [entry["path"] for entry in differences["changed"]] == ["training.config.steps"]
     assert not differences["only_in_a"] and not differences["only_in_b"]
+
+
+def test_a_cosine_ends_where_it_was_to_end(ckpt, tmp_path):
+    """Neither a call that stops early nor one that goes on for longer moves its total."""
+    data, _ = make_classes(64)(tmp_path, 32)
+    path = config("mlp", tmp_path, data, steps=20, schedule={"cosine": {"min_lr": 1e-4}})
+    for steps in (5, 25, 30):
+        ckpt.succeed("train", *(["--resume", tmp_path / "run"] if steps > 5 else [path]), "--steps", steps, "--quiet")
+    rates = column(tmp_path / "run", "lr")
+    assert rates[:20] == sorted(rates[:20], reverse=True) and rates[0] == 1e-3
+    assert rates[20:] == [1e-4] * 10
 
 
 def test_resume_passes_over_damage_and_says_so(ckpt, whole):

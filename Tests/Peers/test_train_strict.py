@@ -54,6 +54,17 @@ def test_everything_that_does_not_fit_is_in_one_report(start):
     assert "4.bias" in optimizer and "4.weight" in optimizer and "exp_avg" in optimizer, result
 
 
+def test_one_report_where_torch_keeps_names_too(start):
+    """A parameter that is not here, and one whose state was lost."""
+    optimizer = start.checkpoint["optimizer"]
+    [group] = optimizer["param_groups"]
+    group["param_names"] = [f"{i}.{kind}" for i in (0, 2, 4) for kind in ("weight", "bias")] + ["9.extra"]
+    group["params"].append(6)
+    optimizer["state"][6] = optimizer["state"].pop(3)
+    result = start.train(64)
+    assert "unexpected" in result.err and "9.extra" in result.err and "2.bias" in result.err, result
+
+
 def test_a_model_that_does_not_fit_and_no_optimizer_are_one_report(start):
     spoil_model(start.checkpoint)
     del start.checkpoint["optimizer"]

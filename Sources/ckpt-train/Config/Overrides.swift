@@ -31,7 +31,11 @@ enum Overrides {
     }
     let value = try ConfigText.parse(String(text.dropFirst(key.count + 1)), orNothing: file)
     try set(value.placed(.option(text)), keys[...], "", &root, text, file)
+    if let other = lengths[key] { root = root.without(other) }
   }
+
+  /// How long a run is can be said in two ways; what is said last counts.
+  private static let lengths = ["steps": "epochs", "epochs": "steps"]
 
   private static func failure(_ text: String, _ file: String, _ path: String, _ message: String) -> ConfigErrors {
     ConfigErrors(file: file, problems: [ConfigProblem(place: .option(text), path: path, message: message)])
