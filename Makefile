@@ -1,7 +1,7 @@
-# make demo    convert a real checkpoint to HDF5 and back, and look at it on the way (no Python)
+# make demo    convert a real checkpoint to HDF5 and back, then train, stop, inspect and resume (no Python)
 # make test    everything CI runs: lint, Swift tests, and the tests against torch, h5py and numpy
 # make bench   speed against cp, torch, safetensors and h5py on the same bytes
-# make install PREFIX=/usr/local   the command and its shell completions
+# make install PREFIX=/usr/local   the commands and their shell completions
 
 SHELL := /bin/bash
 PREFIX ?= /usr/local
@@ -43,6 +43,11 @@ demo: build
 	$(CKPT) convert $(DEMO)/back.pt $(DEMO)/back.h5
 	@for file in run.h5 back.h5; do \
 	  echo "$$file  $$($(CKPT) inspect --json $(DEMO)/$$file | grep -o '"content_digest" *: *"[^"]*"')"; done
+	$(CKPT) train fixtures/examples/digits-mlp.yaml --out $(DEMO)/whole
+	$(CKPT) train fixtures/examples/digits-mlp.yaml --out $(DEMO)/stopped --steps 700
+	$(CKPT) inspect $(DEMO)/stopped/step-00000700.h5
+	$(CKPT) train --resume $(DEMO)/stopped
+	$(CKPT) diff $(DEMO)/whole/step-00001380.h5 $(DEMO)/stopped/step-00001380.h5
 
 test: lint unit build peers
 
@@ -83,6 +88,7 @@ golden: build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -s -m 755 $(CKPT) $(DESTDIR)$(PREFIX)/bin/ckpt
+	install -s -m 755 $(CKPT)-train $(DESTDIR)$(PREFIX)/bin/ckpt-train
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	$(CKPT) --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ckpt
 	$(CKPT) --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ckpt

@@ -103,7 +103,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "TrainCommandTests",
-      dependencies: ["Training", "Checkpoint", "CheckpointFormats", "CommandSupport", "ckpt-train"],
+      dependencies: [
+        "Training", "Checkpoint", "CheckpointFormats", "CommandSupport", "ckpt-train",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: settings),
   ]
 )

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -87,14 +88,25 @@ static void *work(void *argument) {
   return NULL;
 }
 
+/// What a thread's own instructions raise, which no other thread can take.
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+
+/// Workers leave signals to the other threads: a handler's frame would lie on a stack that generated code uses below
+/// its pointer.
 static void start_workers(int count) {
+  if (started >= count) return;
+  sigset_t others, before;
+  sigfillset(&others);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&others, faults[i]);
+  pthread_sigmask(SIG_SETMASK, &others, &before);
   while (started < count) {
     pthread_t thread;
     // A thread less is slower, not wrong.
-    if (pthread_create(&thread, NULL, work, (void *)(intptr_t)started) != 0) return;
+    if (pthread_create(&thread, NULL, work, (void *)(intptr_t)started) != 0) break;
     pthread_detach(thread);
     started++;
   }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void publish(size_t count, ck_task task, void *context, int workers) {

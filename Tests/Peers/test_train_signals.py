@@ -1,14 +1,18 @@
 """SIGTERM and SIGINT end a run in order; a second one ends it at once, and leaves nothing half done."""
 
 import json
+import random
 import re
 import shlex
 import signal
+import time
 
 import numpy as np
 import pytest
+from conftest import FIXTURES
 from train_runs import CASES, config, digest, start, step_file, steps_of, wait_until
 
+EXAMPLES = FIXTURES / "examples"
 FOREVER = 2_000_000
 
 
@@ -86,3 +90,20 @@ def test_a_second_signal_ends_it_at_once_and_leaves_no_half_file(ckpt, tmp_path)
     assert steps_of(folder) == [2]
     ckpt.succeed("verify", step_file(folder, 2))
     step_file(folder, 2).unlink()  # pytest would keep its 200 MB for days
+
+
+def test_signals_change_no_bit(ckpt, tmp_path):
+    """Twenty-five signals at random moments, in the middle of a matrix product's generated code too."""
+    words = [EXAMPLES / "digits-mlp.yaml", "--set", "epochs=500", "--set", "checkpoint.every=3000", "--quiet", "--out"]
+    ckpt.succeed("train", *words, tmp_path / "whole")
+    chance = random.Random(7)
+    folder = tmp_path / "run"
+    for _ in range(25):
+        begun = (folder / "run.yaml").exists() and steps_of(folder)
+        process = start(ckpt, *(["--resume", folder, "--quiet"] if begun else [*words, folder, "--overwrite"]))
+        time.sleep(chance.uniform(0.05, 0.25))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode in (0, -signal.SIGTERM), errors
+    ckpt.succeed("train", "--resume", folder, "--quiet")
+    assert digest(step_file(folder, 11500)) == digest(step_file(tmp_path / "whole", 11500))

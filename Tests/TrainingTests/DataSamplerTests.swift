@@ -32,6 +32,7 @@ import Testing
     }
   }
 
+  /// RUN-10, RUN-11, RUN-12.
   @Test(arguments: Order.all) func ordersAreThoseOfTheirDescription(_ order: Order) throws {
     var sampler = try order.sampler()
     try sampler.move(epoch: order.epoch, batchInEpoch: 0)
@@ -84,6 +85,7 @@ import Testing
       : Sampler(count: 23, batch: 5, shuffle: shuffle, seed: 3)
   }
 
+  /// RUN-9.
   @Test(arguments: kinds) func resumesAtEveryPosition(_ kind: String) throws {
     var sampler = try sampler(kind)
     var states: [Value] = []
@@ -114,6 +116,7 @@ import Testing
     #expect(try b.next() == sampler("shuffled").copyNext())
   }
 
+  /// RUN-11.
   @Test func windowsInOrderCoverTheText() throws {
     var sampler = try Sampler(tokens: 100, context: 7, batch: 4, shuffle: false, seed: 0)
     #expect(sampler.count == 14)

@@ -63,6 +63,9 @@ public struct RunFolder: Sendable {
     return steps.sorted()
   }
 
+  /// Whether there is a checkpoint of a step.
+  func has(step: Int) -> Bool { access(file(ofStep: step), F_OK) == 0 }
+
   /// A checkpoint that was not taken, and why.
   public struct PassedOver: Sendable {
     public let file: String

@@ -31,7 +31,11 @@ public final class StopRequest: Sendable {
   }
 
   /// A request that SIGINT and SIGTERM make. A second signal ends the process at once, with 128 + its number.
+  ///
+  /// Call it on the thread that trains. Its handler runs on a stack of its own: oneDNN's generated code keeps data below
+  /// the stack pointer, further down than the ABI's red zone, where a handler would write over them.
   public static func onSignals() -> StopRequest {
+    makeSignalStack()
     // Looked at here, so that the handler finds it made.
     caughtSignal.store(0, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
@@ -47,11 +51,21 @@ public final class StopRequest: Sendable {
         action.__sigaction_u.__sa_handler = handler
       #endif
       // What is being read or written goes on.
-      action.sa_flags = Int32(SA_RESTART)
+      action.sa_flags = Int32(SA_RESTART) | Int32(SA_ONSTACK)
       sigaction(number, &action, nil)
     }
     return StopRequest(listensToSignals: true)
   }
+}
+
+/// Gives the calling thread a stack for signal handlers, unless it has one.
+private func makeSignalStack() {
+  var known = stack_t()
+  guard sigaltstack(nil, &known) != 0 || known.ss_flags & Int32(SS_DISABLE) != 0 else { return }
+  var stack = stack_t()
+  stack.ss_size = 1 << 16
+  stack.ss_sp = UnsafeMutableRawPointer.allocate(byteCount: stack.ss_size, alignment: 64)
+  sigaltstack(&stack, nil)
 }
 
 private let caughtSignal = Atomic<Int32>(0)

@@ -55,7 +55,7 @@ struct RunLoop {
     self.trainer = trainer
     self.writer = writer
     self.observer = observer
-    lastSaved = trainer.step > 0 ? trainer.step : nil
+    lastSaved = trainer.step > 0 && trainer.options.folder.has(step: trainer.step) ? trainer.step : nil
   }
 
   /// One step and what belongs to it. Gives the ending when the run cannot go on.
@@ -142,6 +142,9 @@ struct RunLoop {
       try save(isPeriodic: true, isBest: false)
       writer.wait()
       report()
+    } else {
+      // A run that was killed after its last checkpoint may have left older ones.
+      try options.folder.retire(by: options.checkpoint, newest: trainer.step)
     }
     if let failure = failures[false] ?? failures[true] { throw failure }
     if trainer.step >= trainer.targetStep { return .finished(step: trainer.step) }

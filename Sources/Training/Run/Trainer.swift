@@ -3,18 +3,18 @@ public import Checkpoint
 /// A training run: batches through a model into a loss, gradients into an optimizer, and everything that it takes to
 /// go on later to the same bits into checkpoints.
 ///
-///     let trainer = try Trainer(model: model, loss: crossEntropy, optimizer: adamW, data: data, options: options)
+///     let trainer = try Trainer(
+///       model: model, loss: CrossEntropyLoss(), optimizer: optimizer, training: data,
+///       sampler: data.sampler(batch: 64, shuffle: true, seed: 1), generator: generator, options: options)
 ///     try trainer.run()
 public final class Trainer {
-  public typealias Loss = (_ output: Variable, _ target: Variable) throws(CheckpointError) -> Variable
-
   public let model: Module
-  public let loss: Loss
+  public let loss: any Loss
   public let optimizer: any Optimizer
   public let schedule: any Schedule
   public let training: any Dataset
   public let validation: (any Dataset)?
-  /// What dropout takes its numbers from.
+  /// What the model's dropout takes its numbers from: a part of the run's state.
   public let generator: Generator
   public let options: RunOptions
 
@@ -41,11 +41,12 @@ public final class Trainer {
 
   /// - Throws: `usage` when the options contradict one another.
   public init(
-    model: Module, loss: @escaping Loss, optimizer: any Optimizer, schedule: any Schedule = ConstantSchedule(),
+    model: Module, loss: any Loss, optimizer: any Optimizer, schedule: any Schedule = ConstantSchedule(),
     training: any Dataset, validation: (any Dataset)? = nil, sampler: Sampler, generator: Generator,
     options: RunOptions
   ) throws(CheckpointError) {
     try options.check()
+    model.use(generator)
     self.model = model
     self.loss = loss
     self.optimizer = optimizer

@@ -16,7 +16,6 @@ struct ModelBuilder {
         dropout: gpt.dropout, gelu: gpt.isTanhGelu ? .tanh : .none, tieEmbeddings: gpt.tiesEmbeddings,
         generator: generator)
     }
-    model.use(generator)
     return model
   }
 
@@ -63,16 +62,14 @@ struct ModelBuilder {
 }
 
 extension LossConfig {
-  /// The loss as a trainer calls it.
-  var loss: Trainer.Loss {
-    let loss: any Loss =
-      switch kind {
-      case .mse: MSELoss()
-      case .l1: L1Loss()
-      case .huber(let delta): HuberLoss(delta: delta)
-      case .crossEntropy(let ignoreIndex): CrossEntropyLoss(ignoreIndex: ignoreIndex)
-      case .bceWithLogits: BCEWithLogitsLoss()
-      }
-    return { (output, target) throws(CheckpointError) in try loss(output, target) }
+  /// The loss as a trainer takes it.
+  var loss: any Loss {
+    switch kind {
+    case .mse: MSELoss()
+    case .l1: L1Loss()
+    case .huber(let delta): HuberLoss(delta: delta)
+    case .crossEntropy(let ignoreIndex): CrossEntropyLoss(ignoreIndex: ignoreIndex)
+    case .bceWithLogits: BCEWithLogitsLoss()
+    }
   }
 }

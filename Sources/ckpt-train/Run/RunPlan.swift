@@ -135,7 +135,7 @@ private struct Origin {
 
   private static func find(_ path: String) throws -> (Found, RunRecord?) {
     guard Paths.isFolder(path) else {
-      let root = try Self.root(path)
+      let root = try Self.root(path, verifies: true)
       let folder = Paths.folder(of: path)
       var found = Found(checkpoint: (path, root))
       let record = Self.record(in: folder, &found)
@@ -147,7 +147,7 @@ private struct Origin {
     found.warnings = passedOver.map { "\($0.file) is passed over: \($0.reason)" }
     if let step {
       let file = RunFolder(path).file(ofStep: step)
-      found.checkpoint = (file, try Self.root(file))
+      found.checkpoint = (file, try Self.root(file, verifies: false))
       found.notes.append("going on from \(file)")
     }
     // Without a checkpoint the record is all there is, and has to be sound.
@@ -164,9 +164,15 @@ private struct Origin {
     }
   }
 
-  private static func root(_ path: String) throws(CheckpointError) -> Value {
+  private static func root(_ path: String, verifies: Bool) throws(CheckpointError) -> Value {
     do throws(CheckpointError) {
-      return try Format.input(path).read(path, Format.ReadOptions()).checkpoint.root
+      let format = try Format.input(path)
+      if verifies, let problem = try format.verify(path).problems.first {
+        throw CheckpointError(
+          .damaged, "is damaged: \(problem.what)", place: problem.place,
+          advice: "ckpt verify lists everything; --resume with the run's folder takes the newest file that is sound.")
+      }
+      return try format.read(path, Format.ReadOptions()).checkpoint.root
     } catch {
       throw error.inFile(path)
     }

@@ -154,8 +154,16 @@ struct InspectView {
     let hidden = listing.values.filter { value in value.section == nil && isBesideSection(value.path) }
     guard !shown.isEmpty || !hidden.isEmpty else { return }
     heading("Also in the file", "")
-    add(entries: shown.map { ($0.step.text, $0.value) }, limit: 40)
+    add(entries: shown.flatMap(Self.opened), limit: 40)
     add(entries: hidden.map { ($0.path, $0.value) }, limit: 12)
+  }
+
+  /// An entry of the root; a run's `training`, whose scalars have been shown, entry by entry.
+  private static func opened(_ entry: (step: TreePath.Step, value: Value)) -> [(name: String, value: Value)] {
+    guard entry.step.text == "training", case .dict(let training) = entry.value else {
+      return [(entry.step.text, entry.value)]
+    }
+    return training.entries.filter { !$0.value.isScalar }.map { ("training.\($0.key.text)", $0.value) }
   }
 
   /// A line for each of some values: its name and its beginning.

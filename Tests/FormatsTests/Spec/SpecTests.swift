@@ -9,16 +9,17 @@ import Testing
 
   /// The identifiers of all clauses: `**ABC-1**`.
   private func clauses() throws -> [String] {
-    let spec = try text(fixture("../spec/ckpt-h5.md"))
+    let spec = try ["ckpt-h5", "training-runs"].map { try text(fixture("../spec/\($0).md")) }.joined()
     return spec.matches(of: /\*\*([A-Z]+-[0-9]+)\*\*/).map { String($0.1) }
   }
 
   @Test func everyClauseIsNamedByATest() throws {
-    let swift = try ["Native", "Spec", "."].flatMap { folder in
-      try filesIn(fixture("../Tests/FormatsTests/\(folder)")).filter { $0.hasSuffix(".swift") }.map {
-        try text(fixture("../Tests/FormatsTests/\(folder)/\($0)"))
+    let swift = try ["FormatsTests/Native", "FormatsTests/Spec", "FormatsTests", "TrainingTests", "TrainCommandTests"]
+      .flatMap { folder in
+        try filesIn(fixture("../Tests/\(folder)")).filter { $0.hasSuffix(".swift") }.map {
+          try text(fixture("../Tests/\(folder)/\($0)"))
+        }
       }
-    }
     let python = try filesIn(fixture("../Tests/Peers")).filter { $0.hasSuffix(".py") }.map {
       try text(fixture("../Tests/Peers/\($0)"))
     }
