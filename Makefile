@@ -1,6 +1,7 @@
 # make demo    convert a real checkpoint to HDF5 and back, then train, stop, inspect and resume (no Python)
 # make test    everything CI runs: lint, Swift tests, and the tests against torch, h5py and numpy
 # make bench   speed against cp, torch, safetensors and h5py on the same bytes
+# make bench-train   speed and memory of training against torch with as many threads
 # make install PREFIX=/usr/local   the commands and their shell completions
 
 SHELL := /bin/bash
@@ -24,7 +25,7 @@ else
   PACKAGES := hdf5 libdeflate xxhash onednn
 endif
 
-.PHONY: build demo test lint format unit peers bench fixtures golden install setup venv clean
+.PHONY: build demo test lint format unit peers bench bench-train fixtures golden install setup venv clean
 .NOTPARALLEL:
 
 build: setup
@@ -66,6 +67,10 @@ peers: venv
 bench: build venv
 	swift build $(BUILD_FLAGS) --product ckpt-bench
 	.venv/bin/python Benchmarks/run.py $(BENCH_ARGS)
+
+bench-train: venv
+	swift build $(BUILD_FLAGS) --product ckpt-train-bench
+	.venv/bin/python Benchmarks/train.py $(BENCH_ARGS)
 
 fixtures: venv
 	.venv/bin/python fixtures/make_torch_fixtures.py

@@ -7,6 +7,8 @@
 #define CKPT_ONEDNN_CONVOLUTION_H
 
 #include <oneapi/dnnl/dnnl.h>
+#include <oneapi/dnnl/dnnl_debug.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,21 +29,34 @@ typedef struct ck_conv_pass ck_conv_pass;
 struct ck_conv_pass {
   ck_conv_kind kind;
   int bias;
-  /// Memory and streams must be of the engine that the pass was made with.
   dnnl_engine_t engine;
   dnnl_primitive_t run, reorder;
   dnnl_memory_desc_t images, plain, filters, vector, results, scratch;
 };
+
+/// The engine, one for the process and never given back: a pass runs only on streams of the very engine that it was
+/// made with (oneDNN says `invalid_arguments` else), and threads share passes.
+static inline dnnl_engine_t ck_conv_engine(void) {
+  static _Atomic(dnnl_engine_t) shared;
+  dnnl_engine_t engine = atomic_load(&shared), none = NULL;
+  if (engine) return engine;
+  if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) return NULL;
+  if (atomic_compare_exchange_strong(&shared, &none, engine)) return engine;
+  // Another thread was faster.
+  dnnl_engine_destroy(engine);
+  return none;
+}
 
 static inline int ck_conv_describe(const ck_conv_shape *s, dnnl_memory_desc_t *images, dnnl_memory_desc_t *plain,
                                    dnnl_memory_desc_t *any, dnnl_memory_desc_t *vector, dnnl_memory_desc_t *results) {
   const dnnl_dims_t in = {s->batch, s->in_channels, s->height, s->width};
   const dnnl_dims_t out = {s->batch, s->out_channels, s->out_height, s->out_width};
   const dnnl_dims_t one = {s->out_channels};
-  const dnnl_dims_t grouped = {s->groups, s->out_channels / s->groups, s->in_channels / s->groups, s->kernel[0],
-                               s->kernel[1]};
+  const int64_t outputs = s->out_channels / s->groups, inputs = s->in_channels / s->groups;
+  const dnnl_dims_t grouped = {s->groups, outputs, inputs, s->kernel[0], s->kernel[1]};
+  const dnnl_dims_t whole = {outputs, inputs, s->kernel[0], s->kernel[1]};
   const int rank = s->groups > 1 ? 5 : 4;
-  const int64_t *filter = s->groups > 1 ? grouped : grouped + 1;
+  const int64_t *filter = s->groups > 1 ? grouped : whole;
   const dnnl_format_tag_t rows = s->groups > 1 ? dnnl_goihw : dnnl_oihw;
   return dnnl_memory_desc_init_by_tag(images, 4, in, dnnl_f32, dnnl_nhwc) == dnnl_success &&
          dnnl_memory_desc_init_by_tag(results, 4, out, dnnl_f32, dnnl_nhwc) == dnnl_success &&
@@ -55,6 +70,8 @@ static inline dnnl_primitive_desc_t ck_conv_plan(const ck_conv_shape *s, ck_conv
                                                  ck_conv_pass *pass) {
   dnnl_memory_desc_t any;
   if (!ck_conv_describe(s, &pass->images, &pass->plain, &any, &pass->vector, &pass->results)) return NULL;
+  const dnnl_dims_t strides = {s->stride[0], s->stride[1]};
+  const dnnl_dims_t padding = {s->padding[0], s->padding[1]};
   const dnnl_dims_t gaps = {s->dilation[0] - 1, s->dilation[1] - 1};
   const dnnl_memory_desc_t *bias = s->bias ? &pass->vector : NULL;
   dnnl_convolution_desc_t wanted;
@@ -62,18 +79,17 @@ static inline dnnl_primitive_desc_t ck_conv_plan(const ck_conv_shape *s, ck_conv
   switch (kind) {
     case ck_conv_forward:
       status = dnnl_dilated_convolution_forward_desc_init(&wanted, dnnl_forward_training, dnnl_convolution_direct,
-                                                          &pass->images, &any, bias, &pass->results, s->stride, gaps,
-                                                          s->padding, s->padding);
+                                                          &pass->images, &any, bias, &pass->results, strides, gaps,
+                                                          padding, padding);
       break;
     case ck_conv_backward_data:
       status = dnnl_dilated_convolution_backward_data_desc_init(&wanted, dnnl_convolution_direct, &pass->images, &any,
-                                                                &pass->results, s->stride, gaps, s->padding,
-                                                                s->padding);
+                                                                &pass->results, strides, gaps, padding, padding);
       break;
     default:
       status = dnnl_dilated_convolution_backward_weights_desc_init(&wanted, dnnl_convolution_direct, &pass->images,
-                                                                   &any, NULL, &pass->results, s->stride, gaps,
-                                                                   s->padding, s->padding);
+                                                                   &any, NULL, &pass->results, strides, gaps, padding,
+                                                                   padding);
   }
   if (status != dnnl_success) return NULL;
   dnnl_primitive_attr_t settings = NULL;
@@ -104,7 +120,6 @@ static inline void ck_conv_free(ck_conv_pass *pass) {
   if (!pass) return;
   if (pass->run) dnnl_primitive_destroy(pass->run);
   if (pass->reorder) dnnl_primitive_destroy(pass->reorder);
-  dnnl_engine_destroy(pass->engine);
   free(pass);
 }
 
@@ -112,7 +127,8 @@ static inline void ck_conv_free(ck_conv_pass *pass) {
 static inline ck_conv_pass *ck_conv_create(const ck_conv_shape *shape, ck_conv_kind kind) {
   ck_conv_pass *pass = calloc(1, sizeof *pass);
   if (!pass) return NULL;
-  if (dnnl_engine_create(&pass->engine, dnnl_cpu, 0) != dnnl_success) {
+  pass->engine = ck_conv_engine();
+  if (!pass->engine) {
     free(pass);
     return NULL;
   }
@@ -148,25 +164,29 @@ static inline size_t ck_conv_scratch_bytes(const ck_conv_pass *pass) {
   return dnnl_memory_desc_get_size(&pass->scratch);
 }
 
-/// Runs a primitive of the pass. What is made for it costs less than a microsecond, and belongs to this thread.
+/// Runs a primitive of the pass. What is made for it costs less than a microsecond, and belongs to this thread. Gives
+/// oneDNN's status: 0 for success.
 static inline int ck_conv_execute(const ck_conv_pass *pass, dnnl_primitive_t primitive, int count, const int *names,
                                   const dnnl_memory_desc_t **kinds, void **places) {
   dnnl_stream_t stream = NULL;
-  if (dnnl_stream_create(&stream, pass->engine, dnnl_stream_default_flags) != dnnl_success) return 0;
+  dnnl_status_t status = dnnl_stream_create(&stream, pass->engine, dnnl_stream_default_flags);
+  if (status != dnnl_success) return status;
   dnnl_exec_arg_t arguments[5];
   int made = 0;
   for (; made < count; made++) {
     arguments[made].arg = names[made];
-    if (dnnl_memory_create(&arguments[made].memory, kinds[made], pass->engine, places[made]) != dnnl_success) break;
+    status = dnnl_memory_create(&arguments[made].memory, kinds[made], pass->engine, places[made]);
+    if (status != dnnl_success) break;
   }
-  const int fine = made == count && dnnl_primitive_execute(primitive, stream, count, arguments) == dnnl_success &&
-                   dnnl_stream_wait(stream) == dnnl_success;
+  if (status == dnnl_success) status = dnnl_primitive_execute(primitive, stream, count, arguments);
+  if (status == dnnl_success) status = dnnl_stream_wait(stream);
   for (int i = 0; i < made; i++) dnnl_memory_destroy(arguments[i].memory);
   dnnl_stream_destroy(stream);
-  return fine;
+  return status;
 }
 
-/// Filters from PyTorch's order to that of the pass, or for `ck_conv_backward_weights` the other way round.
+/// Filters from PyTorch's order to that of the pass, or for `ck_conv_backward_weights` the other way round. Gives
+/// oneDNN's status.
 static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float *from, float *to) {
   const int out = pass->kind == ck_conv_backward_weights;
   const int names[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
@@ -176,7 +196,7 @@ static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float 
 }
 
 /// One run. `images` and `results` are values or gradients, `filters` lie in the order of the pass; which of them is
-/// written depends on the kind. `bias` is looked at by `ck_conv_forward` alone. Gives 0 when oneDNN fails.
+/// written depends on the kind. `bias` is looked at by `ck_conv_forward` alone. Gives oneDNN's status.
 static inline int ck_conv_run(const ck_conv_pass *pass, float *images, float *filters, float *bias, float *results,
                               void *scratch) {
   const int table[3][3] = {
@@ -201,11 +221,17 @@ static inline ck_conv_pass *ck_conv_create(const ck_conv_shape *shape, ck_conv_k
 static inline void ck_conv_free(ck_conv_pass *pass) {}
 static inline size_t ck_conv_filter_bytes(const ck_conv_pass *pass) { return 0; }
 static inline size_t ck_conv_scratch_bytes(const ck_conv_pass *pass) { return 0; }
-static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float *from, float *to) { return 0; }
+static inline int ck_conv_reorder_filters(const ck_conv_pass *pass, const float *from, float *to) {
+  return dnnl_unimplemented;
+}
 static inline int ck_conv_run(const ck_conv_pass *pass, float *images, float *filters, float *bias, float *results,
                               void *scratch) {
-  return 0;
+  return dnnl_unimplemented;
 }
 
 #endif
+
+/// A status in oneDNN's words.
+static inline const char *ck_conv_status_name(int status) { return dnnl_status2str((dnnl_status_t)status); }
+
 #endif

@@ -1,4 +1,5 @@
 import Checkpoint
+internal import Kernels
 
 /// One step of a computation, remembered for the way back. A function that is called often has its own subclass, so
 /// that a step costs one small object; `ClosureNode` serves the others.
@@ -9,6 +10,8 @@ class Node {
   final let third: Variable?
   /// One more than the depths of the inputs' nodes: whoever uses a value lies deeper than the value.
   final let depth: Int
+  /// The next of those that wait to be freed, which hold themselves.
+  private final var nextUnfreed: UnsafeMutableRawPointer?
 
   init(_ first: Variable, _ second: Variable? = nil, _ third: Variable? = nil) {
     self.first = first
@@ -34,6 +37,32 @@ class Node {
     tape.push(first)
     if let second { tape.push(second) }
     if let third { tape.push(third) }
+  }
+}
+
+extension Node {
+  /// Lets go of what computed a value that is going away. Nodes hold values and values nodes: each is freed from here,
+  /// one after the other, since a long chain that nobody went back through would otherwise be freed by calls as deep as
+  /// the chain is long.
+  @inline(never)
+  static func release(_ node: inout Node?) {
+    guard ck_is_freeing() == 0 else {
+      guard let waiting = node else { return }
+      waiting.nextUnfreed = ck_unfreed()
+      ck_set_unfreed(Unmanaged.passRetained(waiting).toOpaque())
+      return
+    }
+    ck_set_freeing(1)
+    node = nil
+    while takeUnfreed() != nil {}
+    ck_set_freeing(0)
+  }
+
+  private static func takeUnfreed() -> Node? {
+    guard let last = ck_unfreed() else { return nil }
+    let node = Unmanaged<Node>.fromOpaque(last).takeRetainedValue()
+    ck_set_unfreed(node.nextUnfreed)
+    return node
   }
 }
 

@@ -48,6 +48,10 @@ public class Variable {
     count = product
   }
 
+  deinit {
+    if node != nil { Node.release(&node) }
+  }
+
   /// The depth of the node that computed this value; 0 for leaves.
   final var depth: Int { node?.depth ?? 0 }
 

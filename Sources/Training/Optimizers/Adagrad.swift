@@ -9,7 +9,7 @@ public final class Adagrad: Optimizer {
   public internal(set) var options: [AdagradOptions]
   var extras: [GroupExtras]
   let table: ParameterTable
-  private let kernelOptions: UnsafeMutablePointer<ck_adagrad_options>
+  private let kernelOptions: KernelOptions<ck_adagrad_options>
 
   /// - Throws: `usage` when a parameter occurs twice or a value makes no sense.
   public convenience init(
@@ -27,24 +27,15 @@ public final class Adagrad: Optimizer {
     groups: [ParameterGroup<AdagradOptions>], options defaults: AdagradOptions = AdagradOptions()
   ) throws(CheckpointError) {
     table = try ParameterTable(groups.map(\.parameters))
-    options = []
+    options = try Self.options(of: groups, defaults)
     extras = groups.map { _ in GroupExtras() }
-    kernelOptions = .allocate(capacity: groups.count)
-    for group in groups {
-      var own = defaults
-      group.change(&own)
-      try own.check()
-      options.append(own)
-    }
+    kernelOptions = KernelOptions(groups: groups.count)
     for index in 0..<table.count { try startState(index) }
   }
 
-  deinit { kernelOptions.deallocate() }
-
   public func step(scalingGradientsBy factor: Float) throws(CheckpointError) {
     try table.gather(startState)
-    for group in options.indices { (kernelOptions + group).initialize(to: options[group].kernelOptions) }
-    ck_adagrad(table.tensors, table.count, kernelOptions, factor)
+    ck_adagrad(table.tensors, table.count, kernelOptions.set(options.lazy.map(\.kernelOptions)), factor)
   }
 
   func startState(_ index: Int) throws(CheckpointError) {

@@ -12,7 +12,7 @@ public class Adam: Optimizer {
   public internal(set) final var options: [AdamOptions]
   final var extras: [GroupExtras]
   final let table: ParameterTable
-  private let kernelOptions: UnsafeMutablePointer<ck_adam_options>
+  private let kernelOptions: KernelOptions<ck_adam_options>
   fileprivate final let isDecoupled: Bool
 
   /// - Throws: `usage` when a parameter occurs twice or a value makes no sense.
@@ -37,29 +37,15 @@ public class Adam: Optimizer {
   ) throws(CheckpointError) {
     table = try ParameterTable(groups.map(\.parameters))
     self.isDecoupled = isDecoupled
-    options = []
+    options = try Self.options(of: groups, defaults)
     extras = groups.map { _ in GroupExtras() }
-    kernelOptions = .allocate(capacity: groups.count)
-    for group in groups {
-      var own = defaults
-      group.change(&own)
-      own.decoupledWeightDecay = isDecoupled
-      try own.check()
-      options.append(own)
-    }
+    kernelOptions = KernelOptions(groups: groups.count)
+    for group in options.indices { options[group].decoupledWeightDecay = isDecoupled }
   }
-
-  deinit { kernelOptions.deallocate() }
 
   public final func step(scalingGradientsBy factor: Float) throws(CheckpointError) {
-    try table.gather(makeState)
-    for group in options.indices { (kernelOptions + group).initialize(to: options[group].kernelOptions) }
-    ck_adam(table.tensors, table.count, kernelOptions, factor)
-  }
-
-  private func makeState(_ index: Int) throws(CheckpointError) {
-    let options = options[table.tensors[index].group]
-    for slot in AdamOptions.slotNames.indices where options.needs(slot: slot) { try table.make(index, slot) }
+    try table.gather(makeSlots)
+    ck_adam(table.tensors, table.count, kernelOptions.set(options.lazy.map(\.kernelOptions)), factor)
   }
 }
 

@@ -9,7 +9,7 @@ public final class SGD: Optimizer {
   public internal(set) var options: [SGDOptions]
   var extras: [GroupExtras]
   let table: ParameterTable
-  private let kernelOptions: UnsafeMutablePointer<ck_sgd_options>
+  private let kernelOptions: KernelOptions<ck_sgd_options>
 
   /// - Throws: `usage` when a parameter occurs twice or a value makes no sense.
   public convenience init(
@@ -27,28 +27,14 @@ public final class SGD: Optimizer {
     groups: [ParameterGroup<SGDOptions>], options defaults: SGDOptions = SGDOptions()
   ) throws(CheckpointError) {
     table = try ParameterTable(groups.map(\.parameters))
-    options = []
+    options = try Self.options(of: groups, defaults)
     extras = groups.map { _ in GroupExtras() }
-    kernelOptions = .allocate(capacity: groups.count)
-    for group in groups {
-      var own = defaults
-      group.change(&own)
-      try own.check()
-      options.append(own)
-    }
+    kernelOptions = KernelOptions(groups: groups.count)
   }
-
-  deinit { kernelOptions.deallocate() }
 
   public func step(scalingGradientsBy factor: Float) throws(CheckpointError) {
-    try table.gather(makeState)
-    for group in options.indices { (kernelOptions + group).initialize(to: options[group].kernelOptions) }
-    ck_sgd(table.tensors, table.count, kernelOptions, factor)
-  }
-
-  private func makeState(_ index: Int) throws(CheckpointError) {
-    let options = options[table.tensors[index].group]
-    for slot in SGDOptions.slotNames.indices where options.needs(slot: slot) { try table.make(index, slot) }
+    try table.gather(makeSlots)
+    ck_sgd(table.tensors, table.count, kernelOptions.set(options.lazy.map(\.kernelOptions)), factor)
   }
 }
 

@@ -1,4 +1,5 @@
 internal import Checkpoint
+internal import Kernels
 
 /// What groups keep beside the hyper-parameters that the algorithm uses.
 struct GroupExtras {
@@ -22,6 +23,28 @@ protocol TableOptimizer: Optimizer {
 extension TableOptimizer {
   func startState(_ index: Int) throws(CheckpointError) {}
 
+  /// The hyper-parameters of each group: the defaults, changed by the group.
+  ///
+  /// - Throws: `usage` for a value that makes no sense.
+  static func options(
+    of groups: [ParameterGroup<Options>], _ defaults: Options
+  ) throws(CheckpointError) -> [Options] {
+    var all: [Options] = []
+    for group in groups {
+      var own = defaults
+      group.change(&own)
+      try own.check()
+      all.append(own)
+    }
+    return all
+  }
+
+  /// Makes the slots that a parameter's group asks for, where they are not there yet.
+  func makeSlots(_ index: Int) throws(CheckpointError) {
+    let options = options[table.tensors[index].group]
+    for slot in Options.slotNames.indices where options.needs(slot: slot) { try table.make(index, slot) }
+  }
+
   public var parameters: [[NamedParameter]] { table.groups }
 
   public var learningRates: [Double] {
@@ -42,5 +65,20 @@ extension TableOptimizer {
     for group in extras.indices where extras[group].initialLearningRate == nil {
       extras[group].initialLearningRate = options[group].lr
     }
+  }
+}
+
+/// The hyper-parameters as a kernel takes them, group by group.
+final class KernelOptions<Options> {
+  private let all: UnsafeMutablePointer<Options>
+
+  init(groups: Int) { all = .allocate(capacity: groups) }
+
+  deinit { all.deallocate() }
+
+  /// Fills in those of this step.
+  func set(_ options: some Sequence<Options>) -> UnsafePointer<Options> {
+    for (group, own) in options.enumerated() { (all + group).initialize(to: own) }
+    return UnsafePointer(all)
   }
 }

@@ -48,8 +48,10 @@
       try check(ck_conv_run(pass, images, filters, bias, results, scratch))
     }
 
-    private func check(_ fine: Int32) throws(CheckpointError) {
-      guard fine != 0 else { throw CheckpointError(.inputOutput, "oneDNN could not compute a convolution") }
+    private func check(_ status: Int32) throws(CheckpointError) {
+      if status == 0 { return }
+      let name = String(cString: ck_conv_status_name(status))
+      throw CheckpointError(.inputOutput, "oneDNN could not compute a convolution: status \(status), \(name)")
     }
   }
 #endif
