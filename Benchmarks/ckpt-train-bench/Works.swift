@@ -54,7 +54,7 @@ struct Run: Work {
     let data = OneBatch(batch: Batch(inputs: subject.inputs, targets: subject.targets, samples: 1))
     trainer = try Trainer(
       model: subject.model,
-      loss: { (output, target) throws(CheckpointError) in try subject.loss(output, target) },
+      loss: subject.loss,
       optimizer: try AdamW(parameters: subject.model.namedParameters(), lr: 1e-3), training: data,
       sampler: try Sampler(count: 1, batch: 1, shuffle: false, seed: 0), generator: Generator(seed: 1),
       options: options)
