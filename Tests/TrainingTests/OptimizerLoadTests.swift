@@ -53,7 +53,14 @@ import Testing
   @Test func stateAndOptionsAreTakenOver() throws {
     let tree = try stored()
     let report = try load(tree)
-    #expect(report.restored == parameters.map(\.name) && report.withoutState.isEmpty && report.notes.isEmpty)
+    #expect(report.restored == parameters.map(\.name) && report.withoutState.isEmpty)
+    #expect(
+      report.notes == [
+        "group 0: lr is 0.25 as stored, not 0.5", "group 0: betas is (0.9, 0.999) as stored, not (0.1, 0.2)",
+        "group 0: eps is 1e-08 as stored, not 1.0", "group 0: weight_decay is 0.125 as stored, not 3.0",
+      ])
+    // Once they are the same, there is nothing to tell.
+    #expect(try load(tree).notes.isEmpty)
     #expect(optimizer.options[0].lr == 0.25 && optimizer.options[0].weightDecay == 0.125)
     #expect(try bits() == ContentDigest.compute(tree.value).hex)
   }
@@ -95,7 +102,7 @@ import Testing
     tree.group("param_names", nil)
     let report = try load(tree)
     #expect(report.restored.count == 5)
-    #expect(report.notes == ["the state's parameters have no names: matched by position"])
+    #expect(report.notes.last == "the state's parameters have no names: matched by position")
   }
 
   /// torch counts in a float32 tensor, older releases in an int.
@@ -114,6 +121,7 @@ import Testing
   @Test func aStepBeyondFloat32IsKeptAndATensorThatCannotCountIsTold() throws {
     var tree = try stored()
     for id in 0..<5 as Range<Int64> { tree.slot(id, "step", .int(1 << 25 + 1)) }
+    try load(tree)
     #expect(try load(tree).notes.isEmpty)
     #expect(optimizer.table.tensors[0].step == 1 << 25 + 1)
     for id in 0..<5 as Range<Int64> { tree.slot(id, "step", .tensor(try tensor([Float(1 << 24)], .float32, []))) }
@@ -196,18 +204,23 @@ import Testing
   }
 
   @Test func amsgradOfOneSideAloneIsTold() throws {
-    #expect(try refusal({
-      var tree = try stored()
-      tree.group("amsgrad", .bool(true))
-      return tree
-    }()).contains("max_exp_avg_sq"))
+    #expect(
+      try refusal(
+        {
+          var tree = try stored()
+          tree.group("amsgrad", .bool(true))
+          return tree
+        }()
+      ).contains("max_exp_avg_sq"))
     try load(try stored(amsgrad: true))
     #expect(optimizer.options[0].amsgrad)
   }
 
   @Test func otherGroupsAreRefusedByPositionAndMatchedByName() throws {
     let parameters = try Hashed.parameters()
-    let groups = [ParameterGroup<AdamOptions>(Array(parameters[..<2])), ParameterGroup(Array(parameters[2...])) { $0.lr = 9 }]
+    let groups = [
+      ParameterGroup<AdamOptions>(Array(parameters[..<2])), ParameterGroup(Array(parameters[2...])) { $0.lr = 9 },
+    ]
     let two = try AdamW(groups: groups)
     try Hashed.setGradients(parameters, 1, skips: false, special: false)
     try two.step()

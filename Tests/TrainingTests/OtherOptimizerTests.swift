@@ -88,7 +88,9 @@ import Testing
     let fixture = try optimizerFixture("others")[name]
     let parameters = try Hashed.parameters()
     for (entry, stored) in zip(parameters, fixture["middle"]["parameters"].items) {
-      for (index, value) in try stored.elements(Float.self).enumerated() { entry.parameter.storage.floats[index] = value }
+      for (index, value) in try stored.elements(Float.self).enumerated() {
+        entry.parameter.storage.floats[index] = value
+      }
     }
     let optimizer = try makeOptimizer(fixture, parameters)
     try optimizer.load(try #require(OptimizerState(fixture["middle"]["optimizer"])))

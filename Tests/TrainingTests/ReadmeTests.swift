@@ -1,5 +1,4 @@
 import Testing
-
 import Training
 
 /// The Swift that the README shows, in public names alone.

@@ -98,11 +98,13 @@ struct OptimizerPlan<Options: HyperParameters> {
       }
       let group = state.groups[stored]
       let reader = StoredOptions(group: group, name: "group \(stored)")
+      let own = options[number]
       do throws(CheckpointError) {
         try options[number].take(from: reader)
         try options[number].check()
         extras[number].initialLearningRate = nil
         try reader.number("initial_lr", into: &extras[number].initialLearningRate)
+        noteChanges(of: own, number)
       } catch {
         problems.add(.options, error.message)
       }
@@ -118,7 +120,33 @@ struct OptimizerPlan<Options: HyperParameters> {
   }
 }
 
+extension OptimizerPlan {
+  /// Tells which hyper-parameters become others than this optimizer was made with. A learning rate that a schedule has
+  /// changed is compared by what the schedule started from.
+  private mutating func noteChanges(of own: Options, _ group: Int) {
+    var taken = options[group]
+    if let start = extras[group].initialLearningRate { taken.lr = start }
+    for (before, after) in zip(own.entries, taken.entries) where !GroupExtras.inert.contains(before.key) {
+      let (old, new) = (before.value.shown, after.value.shown)
+      if old != new { report.notes.append("group \(group): \(before.key.text) is \(new) as stored, not \(old)") }
+    }
+  }
+}
+
 extension GroupExtras {
   /// What PyTorch keeps in a group to choose among its implementations.
   static let inert: Set<Key> = Set(["foreach", "capturable", "differentiable", "fused"].map(Key.string))
+}
+
+extension Value {
+  /// A hyper-parameter, as Python writes it.
+  fileprivate var shown: String {
+    switch self {
+    case .bool(let flag): flag ? "True" : "False"
+    case .int(let number): "\(number)"
+    case .double(let number): "\(number)"
+    case .sequence(_, let items): "(\(items.map(\.shown).joined(separator: ", ")))"
+    default: "None"
+    }
+  }
 }
