@@ -7,6 +7,8 @@ public struct Format: Sendable {
   public struct ReadOptions: Sendable {
     /// Hold what is read against the file's checksums, as its bytes are read. Digests are `CheckedSource`'s matter.
     public var verifies = true
+    /// Take what is there of a damaged file, where the format can; see `Salvage`.
+    public var salvages = false
 
     public init() {}
   }

@@ -6,29 +6,34 @@ struct TorchArchive {
   let pickleEntry: ZipEntry
   let isBigEndian: Bool
   let verify: Bool
+  /// Whether storages may be missing: they are then told when their bytes are asked for.
+  let salvages: Bool
   private(set) var warnings: [String] = []
 
-  init(_ path: String, verify: Bool) throws(CheckpointError) {
+  init(_ path: String, verify: Bool, salvages: Bool = false) throws(CheckpointError) {
     let file = try MappedFile(path)
     do throws(CheckpointError) {
-      try self.init(file, verify: verify)
+      try self.init(file, verify: verify, salvages: salvages)
     } catch {
       throw error.inFile(path)
     }
   }
 
-  private init(_ file: MappedFile, verify: Bool) throws(CheckpointError) {
+  private init(_ file: MappedFile, verify: Bool, salvages: Bool) throws(CheckpointError) {
     guard TorchZip.recognises(file.bytes.prefix(4)) else {
       throw CheckpointError(.damaged, "does not start with a zip record, as a PyTorch checkpoint does")
     }
-    zip = try ZipArchive(file)
-    self.verify = verify
+    (zip, warnings) = salvages ? try ZipArchive.salvaged(file) : (try ZipArchive(file), [])
+    (self.verify, self.salvages) = (verify, salvages)
     guard zip.entry("constants.pkl") == nil else {
       throw CheckpointError(
         .unsupported, "a TorchScript archive (it has constants.pkl): a program, not a checkpoint",
         advice: "In Python, save torch.jit.load(file).state_dict() with torch.save, and convert that.")
     }
     guard let entry = zip.entry("data.pkl") else {
+      if salvages, !warnings.isEmpty {
+        throw CheckpointError(.damaged, "its record data.pkl, which says what the others are, is lost")
+      }
       throw CheckpointError(.unsupported, "a zip archive without data.pkl: not a PyTorch checkpoint")
     }
     pickleEntry = entry
@@ -70,6 +75,7 @@ struct TorchArchive {
     var version = try Self.text("version", in: zip, verify: verify)
     if version == nil { version = try Self.text(".data/version", in: zip, verify: verify) }
     guard let version else {
+      if salvages { return }
       warnings.append("the archive has no version record; torch itself will not load it")
       return
     }
@@ -99,7 +105,7 @@ struct TorchArchive {
     let limits = PickleMachine.Limits(bytesInFile: pickleEntry.payload.count)
     let (pickle, length) = try PickleMachine.run(bytes, limits: limits)
     if length < bytes.count { result.warnings.append("\(bytes.count - length) bytes follow the pickle's end") }
-    let storages = TorchStorages(zip, bigEndian: isBigEndian, verify: verify)
+    let storages = TorchStorages(zip, bigEndian: isBigEndian, verify: verify, salvages: salvages)
     var tree = try TorchTree(pickle, bytes: bytes, storages: storages)
     result.root = try tree.root()
     result.warnings += tree.warnings

@@ -10,7 +10,7 @@ extension Format {
       return !first.hasSuffix(".npy") && !["metadata.json", "config.json", "model.weights.h5"].contains(first)
     },
     read: { (path, options) throws(CheckpointError) in
-      let archive = try TorchArchive(path, verify: options.verifies)
+      let archive = try TorchArchive(path, verify: options.verifies, salvages: options.salvages)
       return Opened(
         checkpoint: try archive.read(), version: archive.versionText, producer: nil, bytes: archive.zip.file.count)
     },

@@ -5,8 +5,14 @@ public enum TorchZip {
   public struct ReadOptions: Sendable {
     /// Check the CRC-32 of each record when its bytes are read. torch itself never does.
     public var verifyChecksums: Bool
+    /// Take what is there of a file that was cut short or damaged. Tensors whose bytes are gone stay in the tree, and
+    /// reading them throws; `Salvage` takes them out.
+    public var salvages: Bool
 
-    public init(verifyChecksums: Bool = true) { self.verifyChecksums = verifyChecksums }
+    public init(verifyChecksums: Bool = true, salvages: Bool = false) {
+      self.verifyChecksums = verifyChecksums
+      self.salvages = salvages
+    }
   }
 
   /// Whether a file that starts with these bytes may be one: torch looks at the first four.
@@ -19,6 +25,6 @@ public enum TorchZip {
   /// - Throws: `damaged` for what the format does not allow, `unsupported` for TorchScript and the like; all errors
   ///   name the file and the place in it.
   public static func read(_ path: String, options: ReadOptions = ReadOptions()) throws(CheckpointError) -> Checkpoint {
-    try TorchArchive(path, verify: options.verifyChecksums).read()
+    try TorchArchive(path, verify: options.verifyChecksums, salvages: options.salvages).read()
   }
 }

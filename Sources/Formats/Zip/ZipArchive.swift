@@ -38,6 +38,15 @@ struct ZipArchive: Sendable {
     }
   }
 
+  /// Records that were found one by one, whose names are all different.
+  init(_ file: MappedFile, folder: String, entries: [ZipEntry]) {
+    var names = ZipNames(foldsCase: true)
+    for (place, entry) in entries.enumerated() { _ = names.add(entry.name, at: place) }
+    (self.file, self.folder, self.entries) = (file, folder, entries)
+    (index, trailingBytes) = (names, 0)
+    hasChecksums = entries.contains { $0.crc != 0 }
+  }
+
   /// The record of a name (without the top folder).
   func entry(_ name: String) -> ZipEntry? { index.place(of: name).map { entries[$0] } }
 

@@ -10,6 +10,7 @@
 #include "blocks.h"
 #include "conv.h"
 #include "elementwise.h"
+#include "find.h"
 #include "gradients.h"
 #include "graph.h"
 #include "numbers.h"

@@ -30,7 +30,13 @@ struct Conversion {
 
     // PyTorch's writer takes no digests, so they are taken as the bytes pass.
     let takesDigests = target.kind != .ckpt
-    let checked = try checkedTree(joined, all: takesDigests)
+    var checked = try checkedTree(joined, all: takesDigests)
+    var lost: [Salvage.Loss] = []
+    if command.salvage {
+      let salvage = try Salvage(checked)
+      (checked, lost) = (salvage.root, salvage.losses)
+      warnings += lost.map { "lost: \($0.path) (\($0.reason))" }
+    }
     let changed: Transform.Result
     do throws(CheckpointError) { changed = try transform.apply(to: checked) } catch { throw error.inFile(inputs[0]) }
     warnings += changed.warnings
@@ -43,12 +49,14 @@ struct Conversion {
     return Converted(
       inputs: inputs, output: output, format: target,
       bytes: try FileStart(output).size, tensors: TensorTable(changed.root).tensors.count, digest: digest,
-      isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty, warnings: warnings)
+      isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty && lost.isEmpty,
+      lost: lost.map(\.path), warnings: warnings)
   }
 
   private func read() throws(CheckpointError) -> [(format: Format, checkpoint: Checkpoint)] {
     var options = Format.ReadOptions()
     options.verifies = !command.noVerifySource
+    options.salvages = command.salvage
     var result: [(format: Format, checkpoint: Checkpoint)] = []
     for path in inputs {
       do throws(CheckpointError) {
@@ -107,11 +115,14 @@ struct Converted: Sendable {
   var digest: Digest?
   /// Whether the output holds exactly what the one input does.
   var isLossless: Bool
+  /// Paths of what `--salvage` could not save.
+  var lost: [String]
   var warnings: [String]
 
   func text() -> [UInt8] {
     let name = inputs.count == 1 ? inputs[0] : "\(inputs.count) files"
     var line = "\(printable(name)) -> \(printable(output)): \(counted(tensors, "tensor")), \(size(bytes))"
+    if !lost.isEmpty { line += ", \(counted(lost.count, "tensor")) lost" }
     if isLossless, let digest { line += ", content \(digest)" }
     return Array((line + "\n").utf8)
   }
@@ -135,6 +146,8 @@ struct Converted: Sendable {
     json.string(digest?.description)
     json.key(plain: "lossless")
     json.bool(isLossless)
+    json.key(plain: "lost")
+    json.strings(lost)
     json.key(plain: "warnings")
     json.strings(warnings)
     json.endObject()

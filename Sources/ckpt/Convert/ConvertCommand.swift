@@ -19,6 +19,7 @@ struct ConvertCommand: ParsableCommand {
         ckpt convert run.pt weights.pt --model-only --dtype bfloat16
         ckpt convert ddp.pt plain.h5 --strip-prefix module.
         ckpt convert old.pt new.pt --rename '^encoder\\.=backbone.'
+        ckpt convert damaged.pt rest.h5 --salvage
       """)
 
   @Argument(help: ArgumentHelp("Inputs, then the output.", valueName: "in... out"), completion: .file())
@@ -64,6 +65,9 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Do not check the input against the checksums in it.")
   var noVerifySource = false
 
+  @Flag(help: "Take what is intact of a damaged or truncated file, list what is lost, and exit with 1.")
+  var salvage = false
+
   @Flag(help: "Replace the output if it is there.")
   var overwrite = false
 
@@ -81,6 +85,9 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     guard files.count > 1 else { throw ValidationError("an input and an output are needed.") }
+    if salvage, noVerifySource {
+      throw ValidationError("--salvage needs the checksums that --no-verify-source passes over.")
+    }
     if files.contains("-") { throw ValidationError("'-' is no file name; pipes are not supported.") }
   }
 
@@ -89,7 +96,7 @@ struct ConvertCommand: ParsableCommand {
       let done = try Conversion(self).run()
       warn(done.warnings)
       if json { try Terminal.write(done.json()) } else if !quiet { try Terminal.write(done.text()) }
-      return Exit.yes
+      return done.lost.isEmpty ? Exit.yes : Exit.no
     }
   }
 

@@ -29,12 +29,14 @@ struct TorchStorages {
 
   private let archive: ZipArchive
   private let verify: Bool
+  private let salvages: Bool
   private let bigEndian: Bool
   private var storages: [Storage] = []
   /// The storage of each record of the archive, by the record's place there; -1 where none was asked for.
   private var byEntry: [Int]
   /// The storages of records that are named as more than one type, under all types but the first.
   private var otherTypes: [OtherType: Int] = [:]
+  private var lostKeys: [String: Int] = [:]
   private var views: [View: any ByteSource] = [:]
   private var slices: [Slice: any ByteSource] = [:]
   /// Bytes that views have beyond their storages (`expand`).
@@ -43,11 +45,20 @@ struct TorchStorages {
   /// A view may repeat elements (stride 0); this bounds what a small file can grow to by it.
   static let expansionLimit = 4 << 30
 
-  init(_ archive: ZipArchive, bigEndian: Bool, verify: Bool) {
+  init(_ archive: ZipArchive, bigEndian: Bool, verify: Bool, salvages: Bool = false) {
     self.archive = archive
+    self.salvages = salvages
     self.bigEndian = bigEndian
     self.verify = verify
     byEntry = Array(repeating: -1, count: archive.entries.count)
+  }
+
+  /// A storage whose record is gone. Each key has one.
+  private mutating func lost(_ key: String, _ type: TorchTypes.Storage, _ bytes: Int) -> Int {
+    if let known = lostKeys[key] { return known }
+    let place = add(Storage(type: type, source: LostSource(bytes, "the record data/\(key)")))
+    lostKeys[key] = place
+    return place
   }
 
   /// The storage that a persistent id names.
@@ -58,11 +69,14 @@ struct TorchStorages {
   /// - Throws: `damaged` when there is no such record, its length is not what the id says, or two ids of one key
   ///   disagree.
   mutating func storage(key: String, type: TorchTypes.Storage, numel: Int) throws(CheckpointError) -> Int {
+    let (bytes, overflow) = numel.multipliedReportingOverflow(by: type.itemSize)
     guard let place = archive.storageIndex(key) else {
-      throw CheckpointError(.damaged, "the storage's record data/\(key) is missing from the archive")
+      guard salvages, numel >= 0, !overflow else {
+        throw CheckpointError(.damaged, "the storage's record data/\(key) is missing from the archive")
+      }
+      return lost(key, type, bytes)
     }
     let entry = archive.entries[place]
-    let (bytes, overflow) = numel.multipliedReportingOverflow(by: type.itemSize)
     guard numel >= 0, !overflow, bytes == entry.size else {
       throw CheckpointError(
         .damaged, "storage of \(numel) x \(type.dtype.rawValue), but the record data/\(key) has \(entry.size) bytes")
