@@ -57,7 +57,11 @@ public struct Format: Sendable {
 
 extension Format {
   /// All formats, in the order in which they are asked whether a file is theirs.
-  public static let all: [Format] = [.native, .torchZip]
+  public static let all: [Format] = [
+    .native, .torchZip, .torchLegacy, .torchTar,
+    // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.
+    .pickle,
+  ]
 
   /// The format of an input: what the user says it is, or what its content says.
   ///

@@ -99,7 +99,7 @@ struct TorchArchive {
     let limits = PickleMachine.Limits(bytesInFile: pickleEntry.payload.count)
     let (pickle, length) = try PickleMachine.run(bytes, limits: limits)
     if length < bytes.count { result.warnings.append("\(bytes.count - length) bytes follow the pickle's end") }
-    let storages = TorchStorages(zip, bigEndian: isBigEndian, verify: verify)
+    let storages = TorchStorages(ZipStorages(archive: zip, verify: verify), bigEndian: isBigEndian)
     var tree = try TorchTree(pickle, bytes: bytes, storages: storages)
     result.root = try tree.root()
     result.warnings += tree.warnings
