@@ -68,6 +68,7 @@ extension TorchTree {
   /// Takes over what a nested stream holds. It spends what is left to this tree, not a budget of its own.
   private mutating func load(_ other: inout TorchTree, _ node: Int32) throws(CheckpointError) -> Value {
     other.nested.depth = nested.depth + 1
+    other.depth = depth
     other.budget = min(other.budget, budget)
     other.storages.expanded = storages.expanded
     let before = other.budget

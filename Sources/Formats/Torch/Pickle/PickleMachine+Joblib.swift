@@ -19,12 +19,14 @@ extension PickleMachine {
     var count = try itemSize(dtype)
     guard case .tuple(let run) = pickle.nodes[Int(shape)] else { throw damaged("an array's shape that is no tuple") }
     for node in pickle.pool[run.range] {
-      guard case .int(let size) = pickle.nodes[Int(node)], size >= 0 else { throw damaged("an array of no proper size") }
+      guard case .int(let size) = pickle.nodes[Int(node)], size >= 0 else {
+        throw damaged("an array of no proper size")
+      }
       let (product, overflow) = count.multipliedReportingOverflow(by: Int(size))
       guard !overflow else { throw damaged("an array that is too large") }
       count = product
     }
-    if let alignment = fields["numpy_array_alignment_in_bytes"], case .int = pickle.nodes[Int(alignment)] {
+    if let alignment = fields["numpy_array_alignment_bytes"], case .int = pickle.nodes[Int(alignment)] {
       _ = try span(try number(UInt8.self))
     }
     pickle.objects[object].items = [try make(.bytes(try span(count)))]

@@ -112,7 +112,8 @@ extension TorchTree {
   /// An array whose bytes joblib put after its description.
   mutating func joblibArray(_ node: Int32, _ object: PickleObject) throws(CheckpointError) -> Value {
     if let known = arrays[node] { return known }
-    guard let state = object.states.last, case .dict(let index) = pickle.nodes[Int(state)], object.items.count == 1 else {
+    guard let state = object.states.last, case .dict(let index) = pickle.nodes[Int(state)], object.items.count == 1
+    else {
       throw CheckpointError(.damaged, "joblib's description of an array without the array")
     }
     var fields: [String: Int32] = [:]
@@ -126,7 +127,8 @@ extension TorchTree {
     let isFortran = try fields["order"].map { (n) throws(CheckpointError) in try string(n, "an array's order") } == "F"
     let name = try fields["subclass"].map { (n) throws(CheckpointError) in try className(n) } ?? "numpy.ndarray"
     let record = try numpyArray(
-      shape: shape, dtype: dtype, fortran: isFortran, data: object.items[0], class: name == "numpy.ndarray" ? nil : name)
+      shape: shape, dtype: dtype, fortran: isFortran, data: object.items[0], class: name == "numpy.ndarray" ? nil : name
+    )
     arrays[node] = record
     return record
   }

@@ -35,7 +35,8 @@ extension TorchTree {
     guard arguments.count >= 6 else {
       throw CheckpointError(.damaged, "a quantised tensor with too few arguments")
     }
-    let type = storages.type(try storage(arguments[0]))
+    let storage = try storage(arguments[0])
+    let type = storages.type(storage)
     let shape = try ints(arguments[2], "a tensor's size")
     let strides = try ints(arguments[3], "a tensor's stride")
     let tensor = try quantizedData(arguments, type.dtype, shape, strides)

@@ -13,7 +13,9 @@ extension TorchTree {
   /// which part of it is meant, or (in a tar archive) a number.
   private mutating func storage(id: Int32) throws(CheckpointError) -> Int {
     if let thing = try numberedThing(id) {
-      guard case .storage(let storage) = thing else { throw CheckpointError(.damaged, "a tensor where a storage is due") }
+      guard case .storage(let storage) = thing else {
+        throw CheckpointError(.damaged, "a tensor where a storage is due")
+      }
       return storage
     }
     let id = try arguments(id, atLeast: 5, of: "a persistent id")

@@ -25,7 +25,8 @@ struct TorchTree {
   var nested = NestedStreams()
   /// What a tar archive's persistent ids name.
   var numbered: [Int: NumberedThing]?
-  private var depth = 0
+  /// How deep the container lies that is being made; a nested stream starts where it lies.
+  var depth = 0
   private var isOpen: [Bool]
   private var warned: Set<String> = []
 
