@@ -63,6 +63,11 @@ extension Format {
     .pickle,
   ]
 
+  /// The kinds that can be read, each once: several formats may be of one kind.
+  public static var readableKinds: [FormatKind] {
+    FormatKind.allCases.filter { kind in all.contains { $0.kind == kind } }
+  }
+
   /// The format of an input: what the user says it is, or what its content says.
   ///
   /// - Throws: `missing`, `inputOutput`; `unsupported` for what is recognised but not read, and for what is not known.

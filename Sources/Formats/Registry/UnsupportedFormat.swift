@@ -26,7 +26,7 @@ struct UnsupportedFormat: Sendable {
   static func error(for kind: FormatKind) -> CheckpointError {
     CheckpointError(
       .unsupported, "reading \(kind.rawValue) files is not supported yet",
-      advice: "These can be read: \(Format.all.map(\.kind.rawValue).joined(separator: " and ")).")
+      advice: "These can be read: \(Format.readableKinds.map(\.rawValue).joined(separator: " and ")).")
   }
 
   /// `6e 6f 74 20 ("not ")`

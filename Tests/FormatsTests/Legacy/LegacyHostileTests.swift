@@ -47,7 +47,7 @@ import Testing
     // Without the padding at an archive's end, which may be missing.
     if name.hasPrefix("tar") { while whole.last == 0 { whole.removeLast() } }
     let scratch = try ScratchFile()
-    for length in stride(from: 1, to: whole.count, by: max(whole.count / 400, 1)) {
+    for length in stride(from: 1, to: whole.count, by: max(whole.count / 120, 1)) {
       try scratch.write(Array(whole[..<length]))
       #expect(throws: CheckpointError.self, "cut to \(length)") {
         try Format.input(scratch.path).read(scratch.path, Format.ReadOptions())
@@ -61,7 +61,7 @@ import Testing
     let format = try Format.input(OldFile(folder: "legacy", name: name).path)
     var random = SplitMix(state: 11)
     let scratch = try ScratchFile()
-    for _ in 0..<500 {
+    for _ in 0..<150 {
       var bytes = whole
       for _ in 0..<Int.random(in: 1...3, using: &random) {
         bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
