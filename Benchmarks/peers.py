@@ -1,6 +1,6 @@
 """One operation of one peer in a process of its own. Prints {"t": seconds}; imports and the making of data are not counted.
 
-peers.py make flat.pt|adam.pt|flat.safetensors FILE BYTES COUNT
+peers.py make flat.pt|adam.pt|adam.legacy.pt|adam.pkl|flat.safetensors FILE BYTES COUNT
 peers.py save torch|safetensors|h5py FILE BYTES COUNT [fsync]
 peers.py load torch|safetensors FILE
 peers.py convert h5py|safetensors FILE.pt OUT
@@ -9,6 +9,7 @@ peers.py header FILE.safetensors        json.loads of its header, warm
 
 import json
 import os
+import pickle
 import statistics
 import sys
 import time
@@ -38,8 +39,12 @@ def adam_checkpoint(size, count):
 def make(kind, path, size, count):
     if kind == "flat.safetensors":
         return save_file(tensors(int(size), int(count)), path)
-    content = adam_checkpoint if kind == "adam.pt" else tensors
-    torch.save(content(int(size), int(count)), path)
+    content = adam_checkpoint if kind.startswith("adam") else tensors
+    value = content(int(size), int(count))
+    if kind == "adam.pkl":
+        with open(path, "wb") as file:
+            return pickle.dump(value, file)
+    torch.save(value, path, _use_new_zipfile_serialization="legacy" not in kind)
 
 
 def save(peer, path, size, count, sync=None):

@@ -6,7 +6,7 @@ within a round against the base, and the median of these ratios is what counts. 
 and dirty pages are written out before each run. `ckpt` and cp are timed as whole processes, peers and `ckpt-bench` by their own clock
 (imports and the making of data left out). The table goes to stdout, progress to stderr.
 
-    run.py [--only convert,save,load,small,inspect] [--bytes N] [--rounds N] [--dir DIR] [--bin DIR] [--json FILE]
+    run.py [--only convert,save,load,small,inspect,legacy] [--bytes N] [--rounds N] [--dir DIR] [--bin DIR] [--json FILE]
 """
 
 import argparse
@@ -130,6 +130,16 @@ class Bench:
     def small(self):
         source = self.make("adam.pt", SMALL_BYTES, SMALL_COUNT)
         self.conversions("convert, 10 000 small tensors", source, self.options.rounds, target=None)
+
+    def legacy(self):
+        """What is older than the zip archives."""
+        for kind, name in (("adam.legacy.pt", "a legacy stream"), ("adam.pkl", "a plain pickle")):
+            source, out = self.make(kind, self.options.bytes, BIG_COUNT), str(self.out)
+            variants = [
+                Variant("cp, fsync", ["cp", source, out], fsync=True),
+                Variant("ckpt -> .h5, fsync", [self.ckpt, "convert", "--quiet", source, out + ".h5"], target=1.3, limit_memory=True),
+            ]
+            self.rounds(f"convert {name}, {self.size}, 300 tensors", variants, self.options.rounds)
 
     def conversions(self, title, source, rounds, target):
         h5, out = self.h5_of(source), str(self.out)

@@ -26,10 +26,7 @@ import Testing
     Case(bytes: Array("GGUF\u{3}\0\0\0".utf8), words: "GGUF"),
     Case(bytes: [0x93] + Array("NUMPY".utf8), words: ".npy"),
     Case(bytes: [40, 0, 0, 0, 0, 0, 0, 0] + Array("{\"a\":".utf8), words: "safetensors"),
-    Case(
-      bytes: [0x80, 2, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E],
-      words: "before 1.6"),
-    Case(bytes: [0x80, 4, 0x95], words: "pickle"),
+    Case(bytes: [0x78, 0x9C, 0xEC], words: "zlib"),
     Case(bytes: [UInt8](repeating: 0, count: 257) + Array("ustar".utf8), words: "tar"),
     Case(bytes: [0x1F, 0x8B, 8], words: "gzip"),
     Case(bytes: Array("version https://git-lfs.github.com/spec/v1\n".utf8), words: "Git LFS"),
@@ -58,6 +55,9 @@ import Testing
 
   @Test func fixturesAreRecognisedByContent() throws {
     #expect(try Format.input(Binary.fixture("torch/state_dict.pt")).id == "torch-zip")
+    #expect(try Format.input(Binary.fixture("legacy/checkpoint.pt")).id == "torch-legacy")
+    #expect(try Format.input(Binary.fixture("legacy/tar.pt")).id == "torch-tar")
+    #expect(try Format.input(Binary.fixture("legacy/plain_protocol0.pkl")).id == "pickle")
     #expect(throws: CheckpointError.self) { try Format.input(Binary.fixture("README.md")) }
   }
 

@@ -59,7 +59,16 @@ public struct Format: Sendable {
 
 extension Format {
   /// All formats, in the order in which they are asked whether a file is theirs.
-  public static let all: [Format] = [.native, .torchZip]
+  public static let all: [Format] = [
+    .native, .torchZip, .torchLegacy, .torchTar,
+    // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.
+    .pickle,
+  ]
+
+  /// The kinds that can be read, each once: several formats may be of one kind.
+  public static var readableKinds: [FormatKind] {
+    FormatKind.allCases.filter { kind in all.contains { $0.kind == kind } }
+  }
 
   /// The format of an input: what the user says it is, or what its content says.
   ///

@@ -3,7 +3,7 @@ import Checkpoint
 /// Files that are recognised so that the error can name them, though no reader takes them.
 struct UnsupportedFormat: Sendable {
   let name: String
-  var advice = "Formats that can be read: PyTorch's torch.save files (zip) and ckpt's .h5."
+  var advice = "Formats that can be read: PyTorch's torch.save files, pickles and ckpt's .h5."
   let recognises: @Sendable (FileStart) -> Bool
 
   static func error(for start: FileStart) -> CheckpointError {
@@ -26,7 +26,7 @@ struct UnsupportedFormat: Sendable {
   static func error(for kind: FormatKind) -> CheckpointError {
     CheckpointError(
       .unsupported, "reading \(kind.rawValue) files is not supported yet",
-      advice: "These can be read: \(Format.all.map(\.kind.rawValue).joined(separator: " and ")).")
+      advice: "These can be read: \(Format.readableKinds.map(\.rawValue).joined(separator: " and ")).")
   }
 
   /// `6e 6f 74 20 ("not ")`
@@ -36,8 +36,6 @@ struct UnsupportedFormat: Sendable {
     guard first.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return digits }
     return "\(digits) (\"\(String(decoding: first, as: UTF8.self))\")"
   }
-
-  private static let inPython = "In Python, load it with torch and save it anew with torch.save, then convert that."
 
   /// The more certain ones first.
   private static let all: [UnsupportedFormat] = [
@@ -55,18 +53,9 @@ struct UnsupportedFormat: Sendable {
     },
     UnsupportedFormat(name: "a GGUF model, which is not supported yet") { $0.starts(with: "GGUF".utf8) },
     UnsupportedFormat(name: "a safetensors file, which is not supported yet") { isSafetensors($0) },
-    // A pickle of the number 0x1950a86a20f9469cfc6c, which torch.save wrote first until 1.6.
     UnsupportedFormat(
-      name: "a PyTorch file of the format before 1.6 (a plain pickle), which is not supported yet", advice: inPython
-    ) {
-      $0.bytes.dropFirst(2).starts(with: [0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19])
-    },
-    UnsupportedFormat(
-      name: "a PyTorch tar archive (before 0.1.10) or another tar file, which is not supported", advice: inPython
+      name: "a tar archive, but none of PyTorch 0.1", advice: "Unpack it first: tar -xf. The checkpoint may be in it."
     ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },
-    UnsupportedFormat(
-      name: "a plain Python pickle, which is not supported yet", advice: inPython
-    ) { $0.bytes.count > 2 && $0.bytes[0] == 0x80 && (2...5).contains($0.bytes[1]) },
     UnsupportedFormat(name: "a distributed checkpoint (DCP), which is not supported yet") { $0.hasEntry(".metadata") },
     UnsupportedFormat(name: "a set of safetensors files, which is not supported yet") {
       $0.hasEntry("model.safetensors.index.json")
@@ -83,6 +72,10 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(name: "compressed with zstd", advice: "Decompress it first: unzstd.") {
       $0.starts(with: [0x28, 0xB5, 0x2F, 0xFD])
     },
+    UnsupportedFormat(
+      name: "compressed with zlib, as joblib does",
+      advice: "In Python, save it uncompressed: joblib.dump(joblib.load(file), other)."
+    ) { $0.bytes.count > 2 && $0.bytes[0] == 0x78 && [0x01, 0x5E, 0x9C, 0xDA].contains($0.bytes[1]) },
     UnsupportedFormat(name: "an empty zip archive") { $0.starts(with: [0x50, 0x4B, 0x05, 0x06]) },
     UnsupportedFormat(name: "an ONNX model, which is not supported yet") { isONNX($0) },
   ]

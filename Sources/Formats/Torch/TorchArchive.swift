@@ -105,7 +105,8 @@ struct TorchArchive {
     let limits = PickleMachine.Limits(bytesInFile: pickleEntry.payload.count)
     let (pickle, length) = try PickleMachine.run(bytes, limits: limits)
     if length < bytes.count { result.warnings.append("\(bytes.count - length) bytes follow the pickle's end") }
-    let storages = TorchStorages(zip, bigEndian: isBigEndian, verify: verify, salvages: salvages)
+    let storages = TorchStorages(
+      ZipStorages(archive: zip, verify: verify), bigEndian: isBigEndian, salvages: salvages)
     var tree = try TorchTree(pickle, bytes: bytes, storages: storages)
     result.root = try tree.root()
     result.warnings += tree.warnings

@@ -117,6 +117,6 @@ struct ConvertCommand: ParsableCommand {
 
 extension FormatKind: ExpressibleByArgument {
   /// What help and completion offer; the others are named in an error.
-  public static var allValueStrings: [String] { Format.all.map(\.kind.rawValue) }
+  public static var allValueStrings: [String] { Format.readableKinds.map(\.rawValue) }
 }
 extension Transform.OptimizerKeys: ExpressibleByArgument {}

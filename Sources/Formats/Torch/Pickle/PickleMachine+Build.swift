@@ -120,6 +120,17 @@ extension PickleMachine {
     return try name(UnsafeRawBufferPointer(rebasing: bytes[span.range]))
   }
 
+  /// BINPERSID. Until 1.5 PyTorch named a module's class by one, with its source: ('module', class, file, source), and
+  /// in 0.1 (class, file, source). The class is what counts.
+  mutating func persistent() throws(CheckpointError) {
+    let id = try pop()
+    if case .tuple(let run) = pickle.nodes[Int(id)], run.count == 3 || run.count == 4 {
+      let named = pickle.pool[Int(run.start + run.count) - 3]
+      if case .global = pickle.nodes[Int(named)] { return try push(named) }
+    }
+    try pushNew(.persistent(id))
+  }
+
   // MARK: - Objects
 
   mutating func call(_ form: PickleObject.Form) throws(CheckpointError) {
@@ -167,5 +178,6 @@ extension PickleMachine {
       throw damaged("BUILD on something that is no object")
     }
     pickle.objects[Int(index)].states.append(state)
+    if isJoblibArray(pickle.objects[Int(index)]) { try takeJoblibArray(Int(index), state: state) }
   }
 }

@@ -6,24 +6,11 @@ extension PickleMachine {
     guard span.count > 8 else {
       var word: UInt64 = 0
       for byte in bytes[span.range].reversed() { word = word << 8 | UInt64(byte) }
-      let unused = 64 - 8 * Int(span.count)
+      let unused = 64 - 8 * span.count
       // Shifting left and arithmetically back repeats the sign bit.
       return try pushNew(.int(span.count == 0 ? 0 : Int64(bitPattern: word << unused) >> unused))
     }
     try pushNew(.bigInt(span))
-  }
-
-  /// A byte string of Python 2: text where it is UTF-8, else Latin-1.
-  mutating func byteString(_ span: PickleSpan) throws(CheckpointError) {
-    let raw = UnsafeRawBufferPointer(rebasing: bytes[span.range])
-    if String(validating: raw, as: UTF8.self) != nil { return try pushNew(.string(span)) }
-    try pushOwned(fromLatin1: raw)
-  }
-
-  private mutating func pushOwned(fromLatin1 raw: some Swift.Sequence<UInt8>) throws(CheckpointError) {
-    var out: [UInt8] = []
-    for byte in raw { Self.append(UInt32(byte), to: &out) }
-    try pushOwnedString(out)
   }
 
   private mutating func pushOwnedString(_ text: [UInt8]) throws(CheckpointError) {
@@ -75,9 +62,8 @@ extension PickleMachine {
     guard raw.count >= 2, let quote = raw.first, quote == 0x22 || quote == 0x27, raw.last == quote else {
       throw damaged("a STRING without its quotes")
     }
-    let out = try Self.unescape(raw[1..<(raw.count - 1)])
-    if String(validating: out, as: UTF8.self) != nil { return try pushOwnedString(out) }
-    try pushOwned(fromLatin1: out)
+    pickle.owned.append(try Self.unescape(raw[1..<(raw.count - 1)]))
+    try pushNew(.byteStringOwned(Int32(truncatingIfNeeded: pickle.owned.count - 1)))
   }
 
   private static func unescape(_ raw: Slice<UnsafeRawBufferPointer>) throws(CheckpointError) -> [UInt8] {
@@ -144,7 +130,7 @@ extension PickleMachine {
   }
 
   /// UTF-8 of a code point; a surrogate becomes three bytes, as Python's `surrogatepass` writes it.
-  private static func append(_ code: UInt32, to out: inout [UInt8]) {
+  static func append(_ code: UInt32, to out: inout [UInt8]) {
     func tail(_ shift: UInt32) -> UInt8 { UInt8(0x80 | (code >> shift) & 0x3F) }
     switch code {
     case ..<0x80: out.append(UInt8(code))

@@ -31,6 +31,8 @@ struct PickleMachine {
   /// The next index of MEMOIZE: how many entries there are.
   var memoCount = 0
   var globalIndex: [Key: Int32] = [:]
+  /// Whether it failed because the bytes ended.
+  private(set) var isShort = false
 
   // Nodes that need no second copy.
   static let noneNode: Int32 = 0
@@ -41,7 +43,8 @@ struct PickleMachine {
   private init(_ bytes: UnsafeRawBufferPointer, limits: Limits) {
     self.bytes = bytes
     self.limits = limits
-    pickle.nodes.reserveCapacity(min(bytes.count / 4, limits.nodes) + 4)
+    // A plain pickle's bytes are mostly data, so its length says little.
+    pickle.nodes.reserveCapacity(min(bytes.count / 4, limits.nodes, 1 << 18) + 4)
     pickle.nodes += [.none, .bool(true), .bool(false), .tuple(PickleRun(start: 0, count: 0))]
   }
 
@@ -51,8 +54,9 @@ struct PickleMachine {
   static func run(
     _ bytes: UnsafeRawBufferPointer, limits: Limits
   ) throws(CheckpointError) -> (pickle: Pickle, length: Int) {
-    guard bytes.count < Int32.max else {
-      throw CheckpointError(.unsupported, "a pickle of \(bytes.count) bytes; at most 2 GiB are supported")
+    // Spans have 48 bits.
+    guard bytes.count < 1 << 47 else {
+      throw CheckpointError(.unsupported, "a pickle of \(bytes.count) bytes; at most 128 TiB are supported")
     }
     var machine = PickleMachine(bytes, limits: limits)
     var opcodeOffset = 0
@@ -76,6 +80,38 @@ struct PickleMachine {
   }
 
   func damaged(_ message: String) -> CheckpointError { CheckpointError(.damaged, message) }
+
+  /// The error of a pickle whose bytes end too early.
+  mutating func short(_ message: String) -> CheckpointError {
+    isShort = true
+    return damaged(message)
+  }
+
+  /// Whether bytes are the start of a pickle, or of several: all that is there can be interpreted, up to the end of the
+  /// bytes. Protocols 0 and 1 have no mark at their start by which they could be told.
+  static func isStart(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var rest = bytes
+    while !rest.isEmpty {
+      var machine = PickleMachine(rest, limits: Limits(bytesInFile: rest.count))
+      var opcodes = 0
+      var stopped = false
+      do throws(CheckpointError) {
+        while !stopped {
+          guard machine.at < rest.count else { throw machine.short("") }
+          let opcode = rest[machine.at]
+          machine.at += 1
+          opcodes += 1
+          if opcode == PickleOpcode.stop { stopped = true } else { try machine.step(opcode) }
+        }
+        _ = try machine.pop()
+      } catch {
+        // Text may begin like a pickle for one or two opcodes.
+        return machine.isShort && opcodes > 4
+      }
+      rest = UnsafeRawBufferPointer(rebasing: rest[machine.at...])
+    }
+    return bytes.count > 1
+  }
 
   // MARK: - Stack
 
@@ -134,7 +170,7 @@ struct PickleMachine {
   @inline(__always)
   mutating func number<Number: FixedWidthInteger>(_ type: Number.Type) throws(CheckpointError) -> Number {
     let size = MemoryLayout<Number>.size
-    guard bytes.count - at >= size else { throw damaged("the pickle ends within a number") }
+    guard bytes.count - at >= size else { throw short("the pickle ends within a number") }
     defer { at += size }
     return Number(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: Number.self))
   }
@@ -143,17 +179,18 @@ struct PickleMachine {
   @inline(__always)
   mutating func span(_ count: some BinaryInteger) throws(CheckpointError) -> PickleSpan {
     guard count >= 0, count <= bytes.count - at else {
-      throw damaged("declares \(count) bytes; \(bytes.count - at) are left")
+      let message = "declares \(count) bytes; \(bytes.count - at) are left"
+      throw count < 0 ? damaged(message) : short(message)
     }
-    let span = PickleSpan(start: UInt32(truncatingIfNeeded: at), count: UInt32(truncatingIfNeeded: count))
-    at += Int(truncatingIfNeeded: count)
+    let span = PickleSpan(start: at, count: Int(truncatingIfNeeded: count))
+    at += span.count
     return span
   }
 
   /// The bytes up to the next line feed, which is skipped.
   mutating func line() throws(CheckpointError) -> UnsafeRawBufferPointer {
     let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])
-    guard let end = rest.firstIndex(of: 0x0A) else { throw damaged("the pickle ends within a line") }
+    guard let end = rest.firstIndex(of: 0x0A) else { throw short("the pickle ends within a line") }
     at += end + 1
     return UnsafeRawBufferPointer(rebasing: rest[..<end])
   }

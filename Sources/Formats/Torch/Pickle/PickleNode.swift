@@ -1,9 +1,17 @@
-/// A run of bytes in the pickle itself. Offsets fit 32 bits: pickles of 2 GiB and more are refused.
+/// A run of bytes in the pickle itself. Start and count are 48-bit numbers side by side: a node stays 16 bytes, and a
+/// plain pickle of arrays may be as large as any file.
 struct PickleSpan: Sendable {
-  var start: UInt32
-  var count: UInt32
+  private var low: UInt64
+  private var high: UInt32
 
-  var range: Range<Int> { Int(start)..<(Int(start) + Int(count)) }
+  init(start: Int, count: Int) {
+    low = UInt64(truncatingIfNeeded: start) & 0xFFFF_FFFF_FFFF | UInt64(truncatingIfNeeded: count) << 48
+    high = UInt32(truncatingIfNeeded: count >> 16)
+  }
+
+  var start: Int { Int(truncatingIfNeeded: low & 0xFFFF_FFFF_FFFF) }
+  var count: Int { Int(truncatingIfNeeded: UInt64(high) << 16 | low >> 48) }
+  var range: Range<Int> { start..<(start + count) }
 }
 
 /// A run of nodes in the pickle's pool.
@@ -29,6 +37,10 @@ enum PickleNode: Sendable {
   case string(PickleSpan)
   /// Likewise, unescaped: an index into `Pickle.owned`.
   case stringOwned(Int32)
+  /// A byte string of Python 2, which may be text or data: whoever uses it knows.
+  case byteString(PickleSpan)
+  /// Likewise, unescaped: an index into `Pickle.owned`.
+  case byteStringOwned(Int32)
   case bytes(PickleSpan)
   case byteArray(PickleSpan)
   case tuple(PickleRun)

@@ -40,8 +40,11 @@ extension TorchTree {
   func string(_ node: Int32, _ what: String) throws(CheckpointError) -> String {
     let text: String? =
       switch pickle.nodes[Int(node)] {
-      case .string(let span) where span.count <= Self.wordLimit: String(validating: bytes[span.range], as: UTF8.self)
-      case .stringOwned(let index) where pickle.owned[Int(index)].count <= Self.wordLimit:
+      case .string(let span) where span.count <= Self.wordLimit,
+        .byteString(let span) where span.count <= Self.wordLimit:
+        String(validating: bytes[span.range], as: UTF8.self)
+      case .stringOwned(let index) where pickle.owned[Int(index)].count <= Self.wordLimit,
+        .byteStringOwned(let index) where pickle.owned[Int(index)].count <= Self.wordLimit:
         String(validating: pickle.owned[Int(index)], as: UTF8.self)
       default: nil
       }

@@ -16,6 +16,10 @@ enum KnownGlobal: Sendable {
   case rebuildSparse, rebuildQuantized, rebuildMeta, rebuildNested, rebuildWrapper
   case deviceFromNumPy, deviceFromTensor
   case reconstructor
+  case loadFromBytes
+  /// `Variable` and `Parameter` as classes, which were called until PyTorch 0.4.
+  case oldVariable(Tensor.Kind)
+  case joblibArray
   case numpyScalar, numpyReconstruct, numpyFromBuffer, numpyDType
   case unknown
 
@@ -26,9 +30,14 @@ enum KnownGlobal: Sendable {
     case "collections": self = Self.collection(name)
     case "_codecs": self = name == "encode" ? .encode : .unknown
     case "copyreg": self = name == "_reconstructor" ? .reconstructor : .unknown
+    case "torch.storage" where name == "_load_from_bytes": self = .loadFromBytes
     case "torch", "torch.cuda", "torch.storage": self = Self.torch(global)
     case "torch._utils": self = Self.rebuild(name)
     case "torch._tensor": self = name == "_rebuild_from_type_v2" ? .rebuildFromType : .unknown
+    case "torch.nn.parameter": self = name == "Parameter" ? .oldVariable(.parameter) : .unknown
+    case "torch.autograd.variable": self = name == "Variable" ? .oldVariable(.tensor) : .unknown
+    case "joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle":
+      self = name == "NumpyArrayWrapper" ? .joblibArray : .unknown
     case "torch.serialization": self = name == "_get_layout" ? .layout : .unknown
     case "numpy": self = name == "dtype" ? .numpyDType : .unknown
     case "numpy.core.multiarray":

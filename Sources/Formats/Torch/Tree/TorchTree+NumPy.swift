@@ -81,18 +81,19 @@ extension TorchTree {
     return record
   }
 
-  private mutating func numpyArray(
+  mutating func numpyArray(
     shape: Int32, dtype: Int32, fortran: Bool, data: Int32, class name: String?
   ) throws(CheckpointError) -> Value {
     let shape = try ints(shape, "a NumPy array's shape")
     let type = try numpyType(dtype)
     var fields: [Record.Field] = []
     if let type, let element = type.dtype {
-      let raw = try bytes(of: data)
-      guard shape.count <= 64, element.byteCount(of: shape) == raw.count else {
-        throw CheckpointError(.damaged, "a NumPy array of shape \(shape) and type \(type.text) in \(raw.count) bytes")
+      let raw = try byteSource(of: data)
+      guard shape.count <= 64, element.byteCount(of: shape) == raw.byteCount else {
+        throw CheckpointError(
+          .damaged, "a NumPy array of shape \(shape) and type \(type.text) in \(raw.byteCount) bytes")
       }
-      let source = try type.source(BufferSource(raw), element, shape, fortran: fortran)
+      let source = try type.source(raw, element, shape, fortran: fortran)
       fields.append(Record.Field("array", .tensor(try Tensor(dtype: element, shape: shape, source: source))))
     }
     fields.append(try typeField(dtype, type))
@@ -106,6 +107,30 @@ extension TorchTree {
       fields.append(Record.Field("data", try rawData(data)))
     }
     return .record(Record(TorchRecord.numpyArray, fields))
+  }
+
+  /// An array whose bytes joblib put after its description.
+  mutating func joblibArray(_ node: Int32, _ object: PickleObject) throws(CheckpointError) -> Value {
+    if let known = arrays[node] { return known }
+    guard let state = object.states.last, case .dict(let index) = pickle.nodes[Int(state)], object.items.count == 1
+    else {
+      throw CheckpointError(.damaged, "joblib's description of an array without the array")
+    }
+    var fields: [String: Int32] = [:]
+    let items = pickle.containers[Int(index)].prefix(64)
+    for place in stride(from: 0, to: items.count - 1, by: 2) {
+      fields[try string(items[place], "a field of joblib's description")] = items[place + 1]
+    }
+    guard let shape = fields["shape"], let dtype = fields["dtype"] else {
+      throw CheckpointError(.damaged, "joblib's description of an array lacks its type or shape")
+    }
+    let isFortran = try fields["order"].map { (n) throws(CheckpointError) in try string(n, "an array's order") } == "F"
+    let name = try fields["subclass"].map { (n) throws(CheckpointError) in try className(n) } ?? "numpy.ndarray"
+    let record = try numpyArray(
+      shape: shape, dtype: dtype, fortran: isFortran, data: object.items[0], class: name == "numpy.ndarray" ? nil : name
+    )
+    arrays[node] = record
+    return record
   }
 
   /// Objects as a list, anything else as bytes.

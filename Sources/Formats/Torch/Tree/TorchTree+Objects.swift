@@ -12,6 +12,8 @@ extension TorchTree {
       return try legacyTensor(dtype, state)
     }
     if case .rebuildWrapper = callable { return try wrapperSubclass(object) }
+    if case .joblibArray = callable { return try joblibArray(node, object) }
+    if case .oldVariable(let kind) = callable, let value = try oldVariable(kind, object) { return value }
     if object.form == .call, let value = try applied(callable, object.callable, object.arguments, node: node) {
       try refuseAdditions(object)
       return value
@@ -139,6 +141,7 @@ extension TorchTree {
     case .deviceFromNumPy, .deviceFromTensor: return try deviceTensor(arguments)
     case .numpyScalar: return try numpyScalar(arguments)
     case .numpyFromBuffer: return try numpyFromBuffer(node, arguments)
+    case .loadFromBytes: return try loadedFromBytes(node, arguments)
     case .encode: return .bytes(try encoded(arguments))
     case .bytes: return .bytes(try plainBytes(arguments))
     case .byteArray: return .byteArray(try plainBytes(arguments))
@@ -228,10 +231,10 @@ extension TorchTree {
   /// The bytes that a node stands for.
   mutating func bytes(of node: Int32) throws(CheckpointError) -> [UInt8] {
     switch pickle.nodes[Int(node)] {
-    case .bytes(let span), .byteArray(let span), .string(let span):
-      try spend(bytes: Int(span.count))
+    case .bytes(let span), .byteArray(let span), .string(let span), .byteString(let span):
+      try spend(bytes: span.count)
       return Array(bytes[span.range])
-    case .stringOwned(let index):
+    case .stringOwned(let index), .byteStringOwned(let index):
       try spend(bytes: pickle.owned[Int(index)].count)
       return pickle.owned[Int(index)]
     case .list(let index):

@@ -32,12 +32,11 @@ extension TorchTree {
 
   /// `_rebuild_qtensor(storage, offset, size, stride, parameters, requires_grad, hooks)`.
   mutating func quantized(_ arguments: Arguments) throws(CheckpointError) -> Value {
-    guard arguments.count >= 6, case .persistent(let id) = pickle.nodes[Int(arguments[0])] else {
+    guard arguments.count >= 6 else {
       throw CheckpointError(.damaged, "a quantised tensor with too few arguments")
     }
-    guard case .storage(let type) = known(try self.arguments(id, atLeast: 5, of: "a persistent id")[1]) else {
-      throw CheckpointError(.unsupported, "a storage of an unknown type")
-    }
+    let storage = try storage(arguments[0])
+    let type = storages.type(storage)
     let shape = try ints(arguments[2], "a tensor's size")
     let strides = try ints(arguments[3], "a tensor's stride")
     let tensor = try quantizedData(arguments, type.dtype, shape, strides)

@@ -2,15 +2,22 @@ import Checkpoint
 
 // Tensors and parameters (PyTorch 2.13, `torch/_utils.py`).
 extension TorchTree {
-  /// The storage of a persistent id: ('storage', type, key, location, numel).
-  private mutating func storage(_ node: Int32) throws(CheckpointError) -> Int {
-    guard case .persistent(let id) = pickle.nodes[Int(node)] else {
-      throw CheckpointError(.damaged, "a tensor whose first argument is no storage")
-    }
-    return try storage(id: id)
+  /// The storage that a node is: a persistent id, or a stream of its own.
+  mutating func storage(_ node: Int32) throws(CheckpointError) -> Int {
+    if case .persistent(let id) = pickle.nodes[Int(node)] { return try storage(id: id) }
+    if let storage = try nestedStorage(node) { return storage }
+    throw CheckpointError(.damaged, "a tensor whose first argument is no storage")
   }
 
+  /// The storage of a persistent id: ('storage', type, key, location, numel), before 1.6 with a sixth item that says
+  /// which part of it is meant, or (in a tar archive) a number.
   private mutating func storage(id: Int32) throws(CheckpointError) -> Int {
+    if let thing = try numberedThing(id) {
+      guard case .storage(let storage) = thing else {
+        throw CheckpointError(.damaged, "a tensor where a storage is due")
+      }
+      return storage
+    }
     let id = try arguments(id, atLeast: 5, of: "a persistent id")
     guard try string(id[0], "a persistent id's kind") == "storage" else {
       throw CheckpointError(.damaged, "a persistent id that is no storage")
@@ -19,12 +26,21 @@ extension TorchTree {
       throw CheckpointError(.unsupported, "a storage of an unknown type")
     }
     let key = try string(id[2], "a storage's key")
-    return try storages.storage(key: key, type: type, numel: try int(id[4], "a storage's number of elements"))
+    let whole = try storages.storage(key: key, type: type, numel: try int(id[4], "a storage's number of elements"))
+    guard id.count > 5, !isNone(id[5]) else { return whole }
+    let part = try arguments(id[5], atLeast: 3, of: "a storage view")
+    return try storages.part(
+      of: whole, offset: try int(part[1], "a storage view's offset"), count: try int(part[2], "a storage view's size"))
   }
 
-  /// A storage that is part of the tree itself.
-  mutating func bareStorage(_ id: Int32) throws(CheckpointError) -> Value {
-    let storage = try storage(id: id)
+  /// A persistent id that is part of the tree itself.
+  mutating func persistent(_ id: Int32) throws(CheckpointError) -> Value {
+    if case .tensor(let tensor) = try numberedThing(id) { return .tensor(tensor) }
+    return try bareStorage(try storage(id: id))
+  }
+
+  /// A storage that is no tensor's.
+  mutating func bareStorage(_ storage: Int) throws(CheckpointError) -> Value {
     let type = storages.type(storage)
     let dtype = type.dtype.itemSize == nil ? DType.uint8 : type.dtype
     let shape = [storages.byteCount(storage) / type.itemSize]
@@ -34,7 +50,7 @@ extension TorchTree {
         TorchRecord.storage, [Record.Field("tensor", .tensor(tensor)), Record.Field("untyped", .bool(type.isUntyped))]))
   }
 
-  private mutating func view(
+  mutating func view(
     _ storage: Int, _ dtype: DType, offset: Int, shape: [Int], strides: [Int], requiresGrad: Bool = false,
     conjugated: Bool = false, negated: Bool = false
   ) throws(CheckpointError) -> Tensor {

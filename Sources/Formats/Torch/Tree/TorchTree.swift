@@ -9,6 +9,8 @@ struct TorchTree {
   static let depthLimit = 128
 
   let bytes: UnsafeRawBufferPointer
+  /// What the pickle's bytes are a part of, where data in it may be used in place: `bytes` as a source.
+  let origin: (any ByteSource)?
   let pickle: Pickle
   let known: [KnownGlobal]
   var storages: TorchStorages
@@ -19,12 +21,19 @@ struct TorchTree {
   var budget: Int
   /// NumPy arrays by node, so that one that is used twice stays one.
   var arrays: [Int32: Value] = [:]
-  private var depth = 0
+  /// What nested streams gave (`_load_from_bytes`), by node.
+  var nested = NestedStreams()
+  /// What a tar archive's persistent ids name.
+  var numbered: [Int: NumberedThing]?
+  /// How deep the container lies that is being made; a nested stream starts where it lies.
+  var depth = 0
   private var isOpen: [Bool]
   private var warned: Set<String> = []
 
   /// - Throws: `damaged` when the pickle names a function that runs code.
-  init(_ pickle: Pickle, bytes: UnsafeRawBufferPointer, storages: TorchStorages) throws(CheckpointError) {
+  init(
+    _ pickle: Pickle, bytes: UnsafeRawBufferPointer, origin: (any ByteSource)? = nil, storages: TorchStorages
+  ) throws(CheckpointError) {
     for global in pickle.globals where global.isDangerous {
       throw CheckpointError(
         .damaged, "names \(global.fullName), which runs code or reaches the system; nothing of it was run",
@@ -32,6 +41,7 @@ struct TorchTree {
     }
     self.pickle = pickle
     self.bytes = bytes
+    self.origin = origin
     self.storages = storages
     known = pickle.globals.map { KnownGlobal($0) }
     budget = 250_000 + 4 * pickle.opcodes + bytes.count / 16
@@ -49,10 +59,10 @@ struct TorchTree {
     case .int(let value): return .int(value)
     case .double(let value): return .double(value)
     case .string(let span):
-      try spend(bytes: Int(span.count))
+      try spend(bytes: span.count)
       return try text(UnsafeRawBufferPointer(rebasing: bytes[span.range]))
     case .global(let index): return try token(Int(index))
-    default: return try nested(node)
+    default: return try container(node)
     }
   }
 
@@ -64,7 +74,7 @@ struct TorchTree {
     }
   }
 
-  private mutating func nested(_ node: Int32) throws(CheckpointError) -> Value {
+  private mutating func container(_ node: Int32) throws(CheckpointError) -> Value {
     guard !isOpen[Int(node)] else {
       throw CheckpointError(.unsupported, "a container that holds itself; a tree cannot say that")
     }
@@ -84,7 +94,7 @@ struct TorchTree {
     case .set(let index): return .sequence(.set, try values(pickle.containers[Int(index)][...]))
     case .dict(let index): return .dict(Dict(try entries([pickle.containers[Int(index)]])))
     case .object(let index): return try object(node, pickle.objects[Int(index)])
-    case .persistent(let id): return try bareStorage(id)
+    case .persistent(let id): return try persistent(id)
     default: return try leaf(node)
     }
   }
@@ -92,15 +102,17 @@ struct TorchTree {
   /// Leaves that are rare.
   private mutating func leaf(_ node: Int32) throws(CheckpointError) -> Value {
     switch pickle.nodes[Int(node)] {
-    case .bytes(let span), .byteArray(let span), .bigInt(let span): try spend(bytes: Int(span.count))
-    case .bigIntOwned(let index), .stringOwned(let index): try spend(bytes: pickle.owned[Int(index)].count)
+    case .bytes(let span), .byteArray(let span), .byteString(let span), .bigInt(let span): try spend(bytes: span.count)
+    case .bigIntOwned(let index), .stringOwned(let index), .byteStringOwned(let index):
+      try spend(bytes: pickle.owned[Int(index)].count)
     default: break
     }
     switch pickle.nodes[Int(node)] {
     case .bigInt(let span): return integer(BigInt(twosComplement: bytes[span.range]))
     case .bigIntOwned(let index): return integer(BigInt(twosComplement: pickle.owned[Int(index)]))
-    case .stringOwned(let index):
-      return try text(pickle.owned[Int(index)])
+    case .stringOwned(let index): return try text(pickle.owned[Int(index)])
+    case .byteString(let span): return .string(Self.python2Text(bytes[span.range]))
+    case .byteStringOwned(let index): return .string(Self.python2Text(pickle.owned[Int(index)]))
     case .bytes(let span): return .bytes(Array(bytes[span.range]))
     case .byteArray(let span): return .byteArray(Array(bytes[span.range]))
     default: return .none
@@ -114,6 +126,12 @@ struct TorchTree {
     let raw = Array(raw)
     guard Surrogates.areAllThatIsWrong(with: raw) else { throw CheckpointError(.damaged, "a string that is not UTF-8") }
     return .surrogateString(raw)
+  }
+
+  /// A byte string of Python 2 as text: UTF-8 where it is that, else Latin-1.
+  private static func python2Text(_ raw: some Collection<UInt8>) -> String {
+    if let text = String(validating: raw, as: UTF8.self) { return text }
+    return String(String.UnicodeScalarView(raw.map { Unicode.Scalar($0) }))
   }
 
   /// A class or function that is named, not called.
