@@ -36,8 +36,10 @@ size_t ck_find_invalid(const int64_t *indices, size_t count, int64_t limit, int6
 void ck_embedding(float *out, const float *table, const int64_t *indices, size_t rows, size_t columns,
                   const float *other, size_t period);
 
-/// Adds each row of `dy` to that row of `table` which its index says, in order.
-void ck_embedding_back(float *table, const int64_t *indices, const float *dy, size_t rows, size_t columns);
+/// Adds each row of `dy` to that one of the `numbers` rows of `table` which its index says: those of one index summed in
+/// order, as doubles. Gives 0 when memory is short.
+int ck_embedding_back(float *table, const int64_t *indices, const float *dy, size_t rows, size_t numbers,
+                      size_t columns);
 
 /// Sums of |x - y|^2 and the like, in doubles.
 typedef enum { CK_MSE, CK_L1, CK_HUBER, CK_BCE } ck_loss;

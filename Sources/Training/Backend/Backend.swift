@@ -30,6 +30,15 @@ struct Product {
     part.c = c + (i * ldc + j)
     return part
   }
+
+  /// The product's part of each sum for `length` elements from `l`.
+  func piece(_ l: Int, _ length: Int) -> Product {
+    var part = self
+    part.k = length
+    part.a = a + (transposeA ? l * lda : l)
+    part.b = b + (transposeB ? l : l * ldb)
+    return part
+  }
 }
 
 #if OneDNN

@@ -15,8 +15,9 @@ struct Epilogue {
 
 /// C = alpha op(A) op(B) + beta C over all threads, with an epilogue.
 ///
-/// C is cut into tiles whose sizes depend on the sizes of the matrices alone; each is computed by one thread, whole: so
-/// every element is summed up in the same order, whatever the number of threads.
+/// The work is cut into parts that depend on the sizes of the matrices alone; each is computed by one thread, whole, and
+/// where several belong to one element they are added in their order: so every element is summed up in the same order,
+/// whatever the number of threads.
 func multiply(_ product: Product, _ epilogue: Epilogue = Epilogue()) {
   guard product.m > 0, product.n > 0 else { return }
   if product.m * product.n * product.k <= smallProduct, product.alpha == 1, product.beta == 0 || product.beta == 1 {
@@ -26,62 +27,26 @@ func multiply(_ product: Product, _ epilogue: Epilogue = Epilogue()) {
     finish(product, epilogue, 0, product.m, 0, product.n)
     return
   }
-  var tiled = Tiled(product, epilogue)
-  withUnsafeMutablePointer(to: &tiled) { context in
+  var cut = Cut(product.m, product.n, product.k)
+  let bytes = (cut.depth - 1) * product.m * product.n * 4
+  let pieces = bytes > 0 ? ck_block_take(bytes) : nil
+  // Where memory is short, sums are slower, and round otherwise.
+  if pieces == nil { cut.keepSumsWhole(product.k) }
+  var parts = Parts(product, epilogue, cut, pieces?.assumingMemoryBound(to: Float.self))
+  withUnsafeMutablePointer(to: &parts) { context in
     ck_parallel(
-      context.pointee.count,
-      { context, index in
-        context?.assumingMemoryBound(to: Tiled.self).pointee.compute(index)
-      }, context)
+      cut.tiles * cut.depth, { $0?.assumingMemoryBound(to: Parts.self).pointee.compute($1) }, context)
+    guard cut.depth > 1 else { return }
+    ck_parallel(cut.tiles, { $0?.assumingMemoryBound(to: Parts.self).pointee.add($1) }, context)
   }
+  if let pieces { ck_block_give(pieces, bytes) }
 }
 
 /// Multiplications below which calling a library costs more than computing.
 private let smallProduct = 2048
 
-/// A product cut into tiles.
-private struct Tiled {
-  let product: Product
-  let epilogue: Epilogue
-  let rows, columns: Int
-  let across: Int
-  let count: Int
-
-  init(_ product: Product, _ epilogue: Epilogue) {
-    self.product = product
-    self.epilogue = epilogue
-    // Measured: tiles of 192 x 384 cost the library 1 to 3 % against the whole; smaller ones are made where there would
-    // be too few to share, down to some ten microseconds each.
-    var down = (product.m + 191) / 192
-    var across = (product.n + 383) / 384
-    let wanted = min(8, product.m * product.n * product.k / (4 << 20))
-    while down * across < wanted {
-      let (height, width) = (product.m / down, product.n / across)
-      guard max(height, width) >= 64 else { break }
-      if width >= 2 * height || height < 64 { across *= 2 } else { down *= 2 }
-    }
-    rows = Self.size(product.m, down, 8)
-    columns = Self.size(product.n, across, 16)
-    self.across = (product.n + columns - 1) / columns
-    count = (product.m + rows - 1) / rows * self.across
-  }
-
-  /// `total` in `parts`, each a multiple of `unit`.
-  private static func size(_ total: Int, _ parts: Int, _ unit: Int) -> Int {
-    let size = (total + parts - 1) / parts
-    return (size + unit - 1) / unit * unit
-  }
-
-  func compute(_ index: Int) {
-    let (row, column) = (index / across * rows, index % across * columns)
-    let (height, width) = (min(rows, product.m - row), min(columns, product.n - column))
-    ActiveBackend.sgemm(product.tile(row, height, column, width))
-    finish(product, epilogue, row, height, column, width)
-  }
-}
-
 /// The epilogue of one tile.
-private func finish(_ product: Product, _ epilogue: Epilogue, _ i: Int, _ rows: Int, _ j: Int, _ columns: Int) {
+func finish(_ product: Product, _ epilogue: Epilogue, _ i: Int, _ rows: Int, _ j: Int, _ columns: Int) {
   guard !epilogue.isEmpty else { return }
   let place = i * product.ldc + j
   ck_epilogue(

@@ -57,7 +57,9 @@ private final class EmbeddingNode: Node {
     if first.requiresGrad {
       let target = try first.gradientTarget()
       if target.accumulates == 0 { ck_zero(target.floats, first.count) }
-      ck_embedding_back(target.floats, indices.integers, gradient.floats, count, width)
+      let done = ck_embedding_back(
+        target.floats, indices.integers, gradient.floats, count, first.shape[0], width)
+      if done == 0 { throw CheckpointError(.inputOutput, "no memory for the gradient of an embedding") }
     }
     guard let positions = second, positions.requiresGrad, period > 0 else { return }
     let target = try positions.gradientTarget()
