@@ -27,7 +27,7 @@ import Testing
     let report = try JSONTree(run("convert", Self.state, scratch.path("b.h5"), "--json").output)
     #expect(
       report.keys == [
-        "schema", "inputs", "output", "format", "bytes", "tensors", "content_digest", "lossless", "warnings",
+        "schema", "inputs", "output", "format", "bytes", "tensors", "content_digest", "lossless", "lost", "warnings",
       ])
     #expect(report["lossless"] == .bool(true))
   }
