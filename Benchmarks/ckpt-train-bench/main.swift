@@ -48,7 +48,8 @@ func say(_ text: String) {
 }
 
 func work(_ arguments: [String]) throws -> any Work {
-  let usage = BadUse(message: "usage: ckpt-train-bench linear|mlp|cnn|gpt|optimizer|run-mlp|run-gpt THREADS [EVERY FOLDER]")
+  let usage = BadUse(
+    message: "usage: ckpt-train-bench linear|mlp|cnn|gpt|optimizer|run-mlp|run-gpt THREADS [EVERY FOLDER]")
   guard arguments.count >= 2, let threads = Int(arguments[1]) else { throw usage }
   Threads.count = threads
   switch arguments[0] {
