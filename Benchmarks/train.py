@@ -7,7 +7,7 @@ machine hits all alike. torch runs with its default AdamW and with fused=True, a
 best rounds, `median` that of the median rounds, both as torch / ours; a verdict is about the median. Memory is the peak of the whole
 process. A Markdown table goes to stdout, progress to stderr.
 
-    train.py [--only linear,mlp,cnn,gpt,optimizer,run] [--threads 1,2] [--rounds N] [--bin DIR] [--json FILE]
+    train.py [--only linear,mlp,cnn,gpt,optimizer,run-mlp,run-gpt] [--threads 1,2] [--rounds N] [--bin DIR] [--json FILE]
 """
 
 import argparse
@@ -142,7 +142,7 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="linear,mlp,cnn,gpt,optimizer,run")
+    parser.add_argument("--only", default="linear,mlp,cnn,gpt,optimizer,run-mlp,run-gpt")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=0, help="0: as many as each case needs")
     parser.add_argument("--bin", default=str(ROOT / ".build" / "release"))
@@ -155,9 +155,8 @@ def main():
                 bench.against_torch(name, threads)
             elif name == "optimizer":
                 bench.optimizer(threads)
-            elif name == "run":
-                for model in RUN_STEPS:
-                    bench.saving(model, threads)
+            elif name.startswith("run-") and name[4:] in RUN_STEPS:
+                bench.saving(name[4:], threads)
             else:
                 parser.error(f"there is no case '{name}'")
     if options.json:

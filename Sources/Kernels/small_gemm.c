@@ -85,10 +85,3 @@ void ck_small_gemm(int transpose_a, int transpose_b, size_t m, size_t n, size_t 
     }
   }
 }
-
-CK_CLONES void ck_add_bias(float *out, size_t ld, const float *bias, size_t rows, size_t columns) {
-  for (size_t i = 0; i < rows; i++) {
-    float *row = out + i * ld;
-    CK_VECTORISE for (size_t j = 0; j < columns; j++) row[j] += bias[j];
-  }
-}

@@ -9,7 +9,4 @@
 void ck_small_gemm(int transpose_a, int transpose_b, size_t m, size_t n, size_t k, const float *a, size_t lda,
                    const float *b, size_t ldb, int accumulates, float *c, size_t ldc);
 
-/// Adds `bias` to each of the rows of a rows x columns matrix with leading dimension `ld`.
-void ck_add_bias(float *out, size_t ld, const float *bias, size_t rows, size_t columns);
-
 #endif
