@@ -1,9 +1,13 @@
 #include "gradients.h"
 
 #include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "blocks.h"
 #include "clones.h"
+#include "lerp.h"
 #include "ranges.h"
 
 enum { LANES = 16 };
@@ -61,13 +65,35 @@ double ck_norm_sum(ck_norm_kind norm, double power, const float *a, size_t count
   return sum;
 }
 
-float ck_largest(const float *a, size_t count) {
-  float largest = 0;
+/// The largest |a| as bits: in this order NaN is above infinity, so that it wins.
+CK_CLONES static uint32_t largest_of(const float *a, size_t count) {
+  uint32_t largest = 0;
   for (size_t i = 0; i < count; i++) {
-    float x = fabsf(a[i]);
-    if (!(x <= largest)) largest = x;
-    if (isnan(x)) return x;
+    uint32_t bits;
+    memcpy(&bits, &a[i], sizeof(bits));
+    bits &= 0x7fffffff;
+    largest = bits > largest ? bits : largest;
   }
+  return largest;
+}
+
+typedef struct {
+  const float *a;
+  _Atomic uint32_t largest;
+} largest_job;
+
+static void largest_part(void *context, size_t first, size_t count) {
+  largest_job *j = context;
+  uint32_t found = largest_of(j->a + first, count), known = atomic_load(&j->largest);
+  while (found > known && !atomic_compare_exchange_weak(&j->largest, &known, found)) {}
+}
+
+float ck_largest(const float *a, size_t count) {
+  largest_job j = {a, 0};
+  ck_ranges(count, CK_GRAIN, largest_part, &j);
+  uint32_t bits = atomic_load(&j.largest);
+  float largest;
+  memcpy(&largest, &bits, sizeof(largest));
   return largest;
 }
 
@@ -93,7 +119,7 @@ CK_CLONES static void lerp(void *context, size_t first, size_t count) {
   const job *j = context;
   float *out = j->out + first, weight = j->scalar;
   const float *a = j->a + first;
-  CK_VECTORISE for (size_t i = 0; i < count; i++) out[i] = out[i] + weight * (a[i] - out[i]);
+  CK_VECTORISE for (size_t i = 0; i < count; i++) out[i] = CK_LERP(out[i], a[i], weight);
 }
 
 void ck_lerp(float *average, const float *value, float weight, size_t count) {

@@ -1,4 +1,5 @@
 // RMSprop in the order of torch's operations (its default path; the square root is IEEE's).
+#include "lerp.h"
 #include "optimizer_slices.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -14,10 +15,6 @@ typedef struct {
   float momentum;
   float eps, rate; // the latter negated
 } scalars;
-
-/// torch's lerp takes the nearer end as the base.
-#define LERP(a, b, weight) \
-  FMA((weight) < 0.5f ? (weight) : (weight)-1, (b) - (a), (weight) < 0.5f ? (a) : (b))
 
 #define LOCALS                                                                                                     \
   float *restrict parameter = t->parameter, *restrict square = t->slots[0], *restrict buffer = t->slots[1];        \
@@ -56,12 +53,12 @@ CK_CLONES static void with_momentum(const ck_optimizer_tensor *t, size_t from, s
 
 CK_CLONES static void centered(const ck_optimizer_tensor *t, size_t from, size_t to) {
   LOCALS
-  STEP((average[i] = LERP(average[i], g, s.weight), CENTERED), PLAIN)
+  STEP((average[i] = CK_LERP(average[i], g, s.weight), CENTERED), PLAIN)
 }
 
 CK_CLONES static void centered_with_momentum(const ck_optimizer_tensor *t, size_t from, size_t to) {
   LOCALS
-  STEP((average[i] = LERP(average[i], g, s.weight), CENTERED), MOMENTUM)
+  STEP((average[i] = CK_LERP(average[i], g, s.weight), CENTERED), MOMENTUM)
 }
 
 static void slice(const ck_optimizer_tensor *t, size_t from, size_t to) {

@@ -97,12 +97,12 @@ enum Hashed {
   }
 
   /// The script's polynomial over the bits.
-  static func checksum(_ tensors: [UnsafeBufferPointer<Float>]) -> Int64 {
+  static func checksum<Elements: RandomAccessCollection<Float>>(_ tensors: [Elements]) -> Int64 {
     var total: UInt64 = 0
     for tensor in tensors {
       var sum: UInt64 = 0
-      for index in 0..<tensor.count {
-        let word = tensor[index].isNaN ? 0x7FC0_0000 : tensor[index].bitPattern
+      for (index, number) in tensor.enumerated() {
+        let word = number.isNaN ? 0x7FC0_0000 : number.bitPattern
         sum &+= UInt64(word) &* ((UInt64(index) &* 2 &+ 1) &* 0x9E37_79B9_7F4A_7C15)
       }
       total = total &* 31 &+ sum

@@ -16,7 +16,7 @@ float ck_largest(const float *a, size_t count);
 /// out = a, but not below -limit and not above limit. NaN stays. out may be a.
 void ck_clamp(float *out, const float *a, float limit, size_t count);
 
-/// average += (value - average) * weight, as `torch.lerp` has it for weights below a half.
+/// average += (value - average) * weight, with the bits of `torch.lerp`.
 void ck_lerp(float *average, const float *value, float weight, size_t count);
 
 #endif

@@ -3,8 +3,11 @@ internal import Kernels
 
 /// The norm of all gradients taken together as one vector; parameters without a gradient count as nothing.
 ///
-/// - Parameter normType: 2 by default; 1, infinity and others as `torch.nn.utils.get_total_norm` has them. Sums are in
-///   doubles and do not depend on the number of threads.
+/// Sums are in doubles, and do not depend on the number of threads; those of `torch.nn.utils.get_total_norm` are in
+/// float32, and differ from these by some millionths of a norm.
+///
+/// - Parameter normType: the exponent, above 0; 2 by default, or infinity for the largest magnitude.
+/// - Returns: NaN where an element is.
 public func gradNorm(_ parameters: [Parameter], normType: Double = 2) -> Double {
   var total = 0.0
   for parameter in parameters {
@@ -12,8 +15,8 @@ public func gradNorm(_ parameters: [Parameter], normType: Double = 2) -> Double 
     switch normType {
     case .infinity:
       let largest = Double(ck_largest(gradient.floats, parameter.count))
-      if !(largest <= total) { total = largest }
       if largest.isNaN { return largest }
+      total = max(total, largest)
     case 1: total += ck_norm_sum(CK_NORM_ABSOLUTE, 1, gradient.floats, parameter.count)
     case 2: total += ck_norm_sum(CK_NORM_SQUARE, 2, gradient.floats, parameter.count)
     default: total += ck_norm_sum(CK_NORM_POWER, normType, gradient.floats, parameter.count)
@@ -26,10 +29,15 @@ public func gradNorm(_ parameters: [Parameter], normType: Double = 2) -> Double 
   }
 }
 
-/// What clipping multiplies gradients of this norm by: `maxNorm / (norm + 1e-6)`, at most 1.
-public func clipFactor(norm: Double, maxNorm: Double) -> Double { min(1, maxNorm / (norm + 1e-6)) }
+/// What clipping multiplies gradients of this norm by: `maxNorm / (norm + 1e-6)`, at most 1. NaN for a norm of NaN.
+public func clipFactor(norm: Double, maxNorm: Double) -> Double {
+  let factor = maxNorm / (norm + 1e-6)
+  return factor > 1 ? 1 : factor
+}
 
 /// Scales all gradients so that their norm is `maxNorm` at most: `torch.nn.utils.clip_grad_norm_`.
+///
+/// A norm that is no number, or infinite, spoils all gradients as it does in torch: with NaN, and with 0 or NaN.
 ///
 /// - Returns: the norm before.
 /// - Throws: `inputOutput` when memory is short.

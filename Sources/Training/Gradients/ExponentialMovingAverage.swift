@@ -23,25 +23,31 @@ public final class ExponentialMovingAverage {
     for parameter in model.parameters() { averages.append((parameter, try Variable.zeros(parameter.shape))) }
     self.averages = averages
     restart()
-    hasBegun = false
   }
 
   /// Takes the weights of a step in.
   public func update() {
-    for (parameter, average) in averages {
-      if hasBegun {
-        ck_lerp(average.storage.floats, parameter.storage.floats, Float(1 - decay), parameter.count)
-      } else {
-        ck_copy(average.storage.base, parameter.storage.base, parameter.count * 4)
-      }
+    guard hasBegun else {
+      copyWeights()
+      hasBegun = true
+      return
     }
-    hasBegun = true
+    let weight = Float(1 - decay)
+    for (parameter, average) in averages {
+      ck_lerp(average.storage.floats, parameter.storage.floats, weight, parameter.count)
+    }
   }
 
-  /// Begins anew with the weights as they are.
+  /// Forgets all updates: as an average that was made now.
   public func restart() {
+    copyWeights()
     hasBegun = false
-    update()
+  }
+
+  private func copyWeights() {
+    for (parameter, average) in averages {
+      ck_copy(average.storage.base, parameter.storage.base, parameter.count * 4)
+    }
   }
 
   /// The averages under the names of the model's state dict, which they load into; buffers are the model's.

@@ -40,7 +40,7 @@ struct OptimizerMatch {
   /// Positions by name, or nil where the names do not tell all parameters apart.
   private static func index(_ state: OptimizerState, _ names: [String?]) -> [Key: Int]? {
     var names = names
-    if names.isEmpty { for group in state.groups { names += group.paramNames ?? group.params.map { _ in nil } } }
+    if names.isEmpty { names = state.groups.flatMap(\.names) }
     guard names.count == state.keys.count else { return nil }
     var index: [Key: Int] = [:]
     for (position, name) in names.enumerated() {
@@ -62,5 +62,12 @@ struct OptimizerMatch {
       }
       groups[number] = found.count == 1 ? found.first : nil
     }
+  }
+}
+
+extension OptimizerState.Group {
+  /// The parameters' names: `param_names`, or the keys where those are names, as in the state dicts that FSDP gathers.
+  fileprivate var names: [String?] {
+    paramNames ?? params.map { if case .string(let name) = $0 { name } else { nil } }
   }
 }

@@ -11,21 +11,25 @@ extension TableOptimizer {
 
   private func storedState() throws(CheckpointError) -> Dict {
     var state = Dict()
-    guard (0..<table.count).contains(where: table.hasState) else { return state }
+    var holdsAny = false
     for index in 0..<table.count {
-      state.entries.append(Dict.Entry(.int(Int64(index)), .dict(try storedSlots(index))))
+      let slots = try storedSlots(index)
+      holdsAny = holdsAny || slots.count > 0
+      state.entries.append(Dict.Entry(.int(Int64(index)), .dict(slots)))
     }
-    return state
+    return holdsAny ? state : Dict()
   }
 
   private func storedSlots(_ index: Int) throws(CheckpointError) -> Dict {
     var slots = Dict()
-    guard table.hasState(index) else { return slots }
-    if Options.keepsStep { slots.entries.append(Dict.Entry("step", .int(table.tensors[index].step))) }
+    let step = table.tensors[index].step
+    if Options.keepsStep, step > 0 || table.storage(index, 0) != nil {
+      slots.entries.append(Dict.Entry("step", .int(step)))
+    }
     for (slot, name) in Options.slotNames.enumerated() {
       guard let storage = table.storage(index, slot) else { continue }
       let shape = table.entries[index].parameter.shape
-      let source = try StorageSource(copying: storage, byteCount: table.tensors[index].count * 4)
+      let source = try SnapshotSource(copying: storage.base, table.tensors[index].count * 4)
       slots.entries.append(Dict.Entry(name, .tensor(try Tensor(dtype: .float32, shape: shape, source: source))))
     }
     return slots
@@ -46,24 +50,5 @@ extension TableOptimizer {
     let known = Set(dict.entries.map(\.key))
     dict.entries += stored.filter { !known.contains($0.key) }
     return dict
-  }
-}
-
-/// A tensor's bytes as they were when the copy was made.
-final class StorageSource: ByteSource, @unchecked Sendable {
-  // Nobody writes into the storage after `init`.
-  private let storage: Storage
-  let byteCount: Int
-
-  /// - Throws: `inputOutput` when memory is short.
-  init(copying storage: Storage, byteCount: Int) throws(CheckpointError) {
-    let copy = try Storage(byteCount: byteCount)
-    ck_copy(copy.base, storage.base, byteCount)
-    self.storage = copy
-    self.byteCount = byteCount
-  }
-
-  func withBytes(_ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void) throws(CheckpointError) {
-    try body(UnsafeRawBufferPointer(start: storage.base, count: byteCount))
   }
 }

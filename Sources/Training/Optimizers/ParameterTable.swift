@@ -77,9 +77,4 @@ final class ParameterTable {
     fresh.floats.initialize(repeating: value, count: tensors[index].count)
     set(fresh, index, slot)
   }
-
-  /// Whether anything is kept for this parameter.
-  func hasState(_ index: Int) -> Bool {
-    tensors[index].step > 0 || (0..<Self.slotLimit).contains { storage(index, $0) != nil }
-  }
 }
