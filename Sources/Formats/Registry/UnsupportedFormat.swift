@@ -67,7 +67,6 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(
       name: "a plain Python pickle, which is not supported yet", advice: inPython
     ) { $0.bytes.count > 2 && $0.bytes[0] == 0x80 && (2...5).contains($0.bytes[1]) },
-    UnsupportedFormat(name: "a distributed checkpoint (DCP), which is not supported yet") { $0.hasEntry(".metadata") },
     UnsupportedFormat(name: "a set of safetensors files, which is not supported yet") {
       $0.hasEntry("model.safetensors.index.json")
     },
