@@ -181,7 +181,7 @@ struct TreeBuilder {
       let name = LinkName.escape(field.name)
       try write(
         field.value, in: child, name, path: "\(path)/\(name)", depth: depth + 1,
-        treePath: treePath.appending(.field(field.name)))
+        treePath: treePath.appending(record.step(to: field.name)))
       links.append(name)
     }
     try hdf5 { () throws(HDF5Error) in try child.writeOrder(links) }

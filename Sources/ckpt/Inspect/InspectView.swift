@@ -204,7 +204,7 @@ extension Value {
     switch self {
     case .dict(let dict): dict.entries.map { (.key($0.key), $0.value) }
     case .sequence(_, let items): items.enumerated().map { (.index($0), $1) }
-    case .record(let record): record.fields.map { (.field($0.name), $0.value) }
+    case .record(let record): record.fields.map { (record.step(to: $0.name), $0.value) }
     default: []
     }
   }
