@@ -154,8 +154,12 @@ struct InspectView {
     let hidden = listing.values.filter { value in value.section == nil && isBesideSection(value.path) }
     guard !shown.isEmpty || !hidden.isEmpty else { return }
     heading("Also in the file", "")
-    add(entries: shown.map { ($0.step.text, $0.value) }, limit: 40)
+    add(entries: shown.map { (name: Self.name(of: $0.step), value: $0.value) }, limit: 40)
     add(entries: hidden.map { ($0.path, $0.value) }, limit: 12)
+  }
+
+  private static func name(of step: TreePath.Step) -> String {
+    if case .part(let name) = step { name } else { step.text }
   }
 
   /// A line for each of some values: its name and its beginning.
