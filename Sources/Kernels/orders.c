@@ -1,5 +1,6 @@
 // Orders of samples by counting: Philox 4x32-10.
 #include "clones.h"
+#include "philox.h"
 #include "samples.h"
 
 CK_CLONES void ck_philox_words(uint64_t seed, uint64_t stream, uint64_t first, size_t blocks, uint64_t *out) {
@@ -7,17 +8,10 @@ CK_CLONES void ck_philox_words(uint64_t seed, uint64_t stream, uint64_t first, s
   const uint32_t s0 = (uint32_t)stream, s1 = (uint32_t)(stream >> 32);
   for (size_t i = 0; i < blocks; i++) {
     const uint64_t block = first + i;
-    uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32), c2 = s0, c3 = s1;
-#pragma clang loop unroll(full)
-    for (uint32_t r = 0; r < 10; r++) {
-      const uint64_t a = (uint64_t)0xD2511F53u * c0, b = (uint64_t)0xCD9E8D57u * c2;
-      c0 = (uint32_t)(b >> 32) ^ c1 ^ (k0 + r * 0x9E3779B9u);
-      c1 = (uint32_t)b;
-      c2 = (uint32_t)(a >> 32) ^ c3 ^ (k1 + r * 0xBB67AE85u);
-      c3 = (uint32_t)a;
-    }
-    out[2 * i] = c0 | (uint64_t)c1 << 32;
-    out[2 * i + 1] = c2 | (uint64_t)c3 << 32;
+    uint32_t x0, x1, x2, x3;
+    philox_rounds((uint32_t)block, (uint32_t)(block >> 32), s0, s1, k0, k1, &x0, &x1, &x2, &x3);
+    out[2 * i] = x0 | (uint64_t)x1 << 32;
+    out[2 * i + 1] = x2 | (uint64_t)x3 << 32;
   }
 }
 

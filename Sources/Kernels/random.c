@@ -3,32 +3,12 @@
 #include <math.h>
 
 #include "clones.h"
+#include "philox.h"
 #include "ranges.h"
 #include "vector_math.h"
 
-// The constants of the paper.
-static const uint32_t M0 = 0xD2511F53, M1 = 0xCD9E8D57, W0 = 0x9E3779B9, W1 = 0xBB67AE85;
-
-CK_INLINE void rounds(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1,
-                      uint32_t *restrict x0, uint32_t *restrict x1, uint32_t *restrict x2, uint32_t *restrict x3) {
-#pragma clang loop unroll(full)
-  for (int round = 0; round < 10; round++) {
-    uint64_t p0 = (uint64_t)M0 * c0, p1 = (uint64_t)M1 * c2;
-    c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-    c1 = (uint32_t)p1;
-    c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-    c3 = (uint32_t)p0;
-    k0 += W0;
-    k1 += W1;
-  }
-  *x0 = c0;
-  *x1 = c1;
-  *x2 = c2;
-  *x3 = c3;
-}
-
 void ck_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-  rounds(counter[0], counter[1], counter[2], counter[3], key[0], key[1], out, out + 1, out + 2, out + 3);
+  philox_rounds(counter[0], counter[1], counter[2], counter[3], key[0], key[1], out, out + 1, out + 2, out + 3);
 }
 
 // Numbers of one piece, in a buffer that stays in the first cache.
@@ -40,7 +20,7 @@ CK_CLONES static void bits_of(uint32_t out[PIECE], uint64_t seed, uint64_t block
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   CK_VECTORISE for (size_t i = 0; i < BLOCKS; i++) {
     uint64_t n = block + i;
-    rounds((uint32_t)n, (uint32_t)(n >> 32), 0, 0, k0, k1, &words[0][i], &words[1][i], &words[2][i], &words[3][i]);
+    philox_rounds((uint32_t)n, (uint32_t)(n >> 32), 0, 0, k0, k1, &words[0][i], &words[1][i], &words[2][i], &words[3][i]);
   }
   for (size_t i = 0; i < BLOCKS; i++) {
     for (size_t w = 0; w < 4; w++) out[4 * i + w] = words[w][i];
