@@ -100,22 +100,22 @@ final class OutputFile: Sendable {
 }
 
 /// A symbolic link is followed, so that the file behind it is replaced and not the link.
-private func resolvedTarget(_ path: String) -> String {
+func resolvedTarget(_ path: String) -> String {
   guard let resolved = realpath(path, nil) else { return path }
   defer { free(resolved) }
   return String(cString: resolved)
 }
 
-private func parentFolder(of path: String) -> String {
+func parentFolder(of path: String) -> String {
   guard let slash = path.utf8.lastIndex(of: 0x2F) else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 
-private func lastComponent(of path: String) -> String {
+func lastComponent(of path: String) -> String {
   path.utf8.lastIndex(of: 0x2F).map { String(path[path.utf8.index(after: $0)...]) } ?? path
 }
 
-private func permissions(of path: String) -> mode_t? {
+func permissions(of path: String) -> mode_t? {
   var status = stat()
   return stat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
 }
@@ -181,7 +181,7 @@ private func removeAbandoned(_ prefix: String, in folder: String) {
   }
 }
 
-private func syncFolder(_ folder: String) {
+func syncFolder(_ folder: String) {
   let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { return }
   // Some file systems cannot sync a folder; the rename has happened all the same.

@@ -86,6 +86,17 @@ public struct FileStart: Sendable {
     return String(decoding: bytes.dropFirst(30).prefix(length), as: UTF8.self)
   }
 
+  /// The size of the file, or of all files in the folder.
+  public var totalSize: Int {
+    guard isFolder else { return size }
+    var total = 0
+    for name in PartsFolder.names(in: path) ?? [] {
+      var status = stat()
+      if lstat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG { total += Int(status.st_size) }
+    }
+    return total
+  }
+
   /// Whether the folder has an entry of this name.
   func hasEntry(_ name: String) -> Bool { isFolder && access("\(path)/\(name)", F_OK) == 0 }
 }

@@ -18,6 +18,8 @@ public struct Format: Sendable {
     public var replaces = false
     /// The algorithm of the digests that the format records, where it does.
     public var digest = Digest.Algorithm.xxh3
+    /// How many files the tensors are spread over, in formats that have several; at least 1.
+    public var shards = 1
     /// Told how many more bytes are written; called from several threads.
     public var progress: (@Sendable (Int) -> Void)?
 
@@ -60,7 +62,7 @@ public struct Format: Sendable {
 extension Format {
   /// All formats, in the order in which they are asked whether a file is theirs.
   public static let all: [Format] = [
-    .native, .torchZip, .torchLegacy, .torchTar,
+    .native, .torchZip, .torchLegacy, .torchTar, .dcp, .dcpSafetensors,
     // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.
     .pickle,
   ]

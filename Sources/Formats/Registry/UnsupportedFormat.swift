@@ -56,7 +56,6 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(
       name: "a tar archive, but none of PyTorch 0.1", advice: "Unpack it first: tar -xf. The checkpoint may be in it."
     ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },
-    UnsupportedFormat(name: "a distributed checkpoint (DCP), which is not supported yet") { $0.hasEntry(".metadata") },
     UnsupportedFormat(name: "a set of safetensors files, which is not supported yet") {
       $0.hasEntry("model.safetensors.index.json")
     },

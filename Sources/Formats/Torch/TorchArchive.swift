@@ -19,11 +19,15 @@ struct TorchArchive {
     }
   }
 
-  private init(_ file: MappedFile, verify: Bool, salvages: Bool) throws(CheckpointError) {
-    guard TorchZip.recognises(file.bytes.prefix(4)) else {
+  /// - Parameter window: the part of the file that is the archive, where it is not the whole.
+  init(
+    _ file: MappedFile, window: Range<Int>? = nil, verify: Bool, salvages: Bool = false
+  ) throws(CheckpointError) {
+    defer { withExtendedLifetime(file) {} }
+    guard TorchZip.recognises(file.bytes[window ?? 0..<file.count].prefix(4)) else {
       throw CheckpointError(.damaged, "does not start with a zip record, as a PyTorch checkpoint does")
     }
-    (zip, warnings) = salvages ? try ZipArchive.salvaged(file) : (try ZipArchive(file), [])
+    (zip, warnings) = salvages ? try ZipArchive.salvaged(file) : (try ZipArchive(file, window: window), [])
     (self.verify, self.salvages) = (verify, salvages)
     guard zip.entry("constants.pkl") == nil else {
       throw CheckpointError(

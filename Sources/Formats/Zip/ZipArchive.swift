@@ -22,11 +22,15 @@ struct ZipArchive: Sendable {
   let trailingBytes: Int
   private let index: ZipNames
 
-  init(_ file: MappedFile, naming: Naming = .oneFolder) throws(CheckpointError) {
+  /// - Parameter window: the part of the file that is the archive, where it is not the whole; it lies in the file.
+  ///   Offsets in errors count from its start.
+  init(_ file: MappedFile, window: Range<Int>? = nil, naming: Naming = .oneFolder) throws(CheckpointError) {
     do throws(CheckpointError) {
       defer { withExtendedLifetime(file) {} }
-      var reader = try ZipEntryReader(file.bytes, naming: naming)
+      let window = window ?? 0..<file.count
+      var reader = try ZipEntryReader(UnsafeRawBufferPointer(rebasing: file.bytes[window]), naming: naming)
       try reader.readAll()
+      if window.lowerBound > 0 { reader.moveEntries(by: window.lowerBound) }
       self.file = file
       self.folder = reader.folder
       self.entries = reader.entries

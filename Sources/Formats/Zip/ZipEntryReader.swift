@@ -30,6 +30,15 @@ struct ZipEntryReader {
     try refuseOverlaps()
   }
 
+  /// Makes the entries' places those in a file in which the archive begins at `start`.
+  mutating func moveEntries(by start: Int) {
+    for index in entries.indices {
+      let payload = entries[index].payload
+      entries[index].header += start
+      entries[index].payload = (payload.lowerBound + start)..<(payload.upperBound + start)
+    }
+  }
+
   private mutating func readEntry(_ cursor: inout ByteCursor) throws(CheckpointError) {
     let place = "offset \(cursor.offset)"
     guard try cursor.read(UInt32.self) == 0x0201_4B50 else {

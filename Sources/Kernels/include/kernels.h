@@ -58,6 +58,12 @@ void ck_negate_integers(void *bytes, size_t count, size_t width);
 /// Reserves `size` bytes for a file on the systems that can; gives 0 or an errno. (`fallocate` is not in Swift's Glibc.)
 int ck_reserve(int descriptor, int64_t size);
 
+/// Renames a file or folder to a name that must be free; gives 0 or an errno (EEXIST where the name is taken).
+int ck_rename_new(const char *from, const char *to);
+
+/// Lets two files or folders change places at once; gives 0 or an errno (EINVAL or ENOSYS where the system cannot).
+int ck_exchange(const char *a, const char *b);
+
 /// Lets growing buffers stay in the heap, whose pages are used again, instead of asking the system for new ones each
 /// time. For a process that is short and allocates much.
 void ck_keep_heap(void);

@@ -21,12 +21,14 @@ struct Conversion {
   }
 
   func run() throws(CheckpointError) -> Converted {
-    let transform = try command.transform()
+    var transform = try command.transform()
     let target = try Format.output(output, kind: command.to)
     let opened = try read()
     try refuseExisting()
     let joined = try Transform.join(zip(inputs, opened).map { (label: $0, root: $1.checkpoint.root) })
     var warnings = opened.flatMap(\.checkpoint.warnings)
+
+    if target.kind == .dcp, transform.optimizerKeys == nil { useNames(joined, &transform, &warnings) }
 
     // PyTorch's writer takes no digests, so they are taken as the bytes pass.
     let takesDigests = target.kind != .ckpt
@@ -48,9 +50,24 @@ struct Conversion {
     if digest == nil, takesDigests { digest = try CheckedSource.contentDigest(of: changed.root) }
     return Converted(
       inputs: inputs, output: output, format: target,
-      bytes: try FileStart(output).size, tensors: TensorTable(changed.root).tensors.count, digest: digest,
+      bytes: try FileStart(output).totalSize, tensors: TensorTable(changed.root).tensors.count, digest: digest,
       isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty && lost.isEmpty,
       lost: lost.map(\.path), warnings: warnings)
+  }
+
+  /// `torch.distributed.checkpoint.state_dict` keys optimizers by names; so does a distributed checkpoint, where they
+  /// are known.
+  private func useNames(_ root: Value, _ transform: inout Transform, _ warnings: inout [String]) {
+    let optimizers = ParameterNames.resolve(in: root)
+    let numbered = optimizers.filter { path, _ in
+      root[path].flatMap { OptimizerState($0) }?.keys.contains { if case .string = $0 { false } else { true } } ?? false
+    }
+    guard !numbered.isEmpty else { return }
+    guard optimizers.allSatisfy({ $0.names.isComplete }) else {
+      warnings.append("the optimizer's parameters keep their numbers: not all of their names could be told")
+      return
+    }
+    transform.optimizerKeys = .names
   }
 
   private func read() throws(CheckpointError) -> [(format: Format, checkpoint: Checkpoint)] {
@@ -88,6 +105,7 @@ struct Conversion {
     var options = Format.WriteOptions()
     options.replaces = command.overwrite
     options.digest = command.digest.algorithm
+    options.shards = command.shards
     options.progress = { progress.advance($0) }
     do throws(CheckpointError) {
       return try write(root, output, options)

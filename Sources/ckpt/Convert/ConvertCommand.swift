@@ -9,13 +9,15 @@ struct ConvertCommand: ParsableCommand {
     commandName: "convert", abstract: "Turn a checkpoint into another format, losslessly.",
     usage: "ckpt convert <in> ... <out> [<options>]",
     discussion: """
-      The output's format is that of its name (.h5: ckpt's HDF5, .pt: PyTorch), or --to. Without options the output \
+      The output's format is that of its name (.h5: ckpt's HDF5, .pt: PyTorch, .dcp: a folder for torch.distributed.checkpoint), or --to. Without options the output \
       holds exactly what the input holds. Several inputs are joined into one. A pattern may fit a tensor's \
       path (model.fc.weight) or its name (fc.weight); * is any run of characters, dots included.
 
       EXAMPLES
         ckpt convert run.pt run.h5
         ckpt convert run.h5 run.pt
+        ckpt convert model_dir optimizer_dir run.h5
+        ckpt convert run.h5 out_dir --to dcp --shards 8
         ckpt convert run.pt weights.pt --model-only --dtype bfloat16
         ckpt convert ddp.pt plain.h5 --strip-prefix module.
         ckpt convert old.pt new.pt --rename '^encoder\\.=backbone.'
@@ -59,6 +61,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Call an optimizer's parameters by ids, as PyTorch does, or by names.", valueName: "how"))
   var optimizerKeys: Transform.OptimizerKeys?
 
+  @Option(help: ArgumentHelp("How many files a distributed checkpoint is spread over.", valueName: "n"))
+  var shards = 1
+
   @Option(help: "Kind of digest that an .h5 records.")
   var digest = DigestName.xxh3
 
@@ -88,6 +93,7 @@ struct ConvertCommand: ParsableCommand {
     if salvage, noVerifySource {
       throw ValidationError("--salvage needs the checksums that --no-verify-source passes over.")
     }
+    guard (1...1024).contains(shards) else { throw ValidationError("--shards takes a number from 1 to 1024.") }
     if files.contains("-") { throw ValidationError("'-' is no file name; pipes are not supported.") }
   }
 

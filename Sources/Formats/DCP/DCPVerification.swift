@@ -1,0 +1,65 @@
+import Checkpoint
+
+/// Checks a distributed checkpoint: that every chunk of every tensor is there, once, and holds what it should.
+enum DCPVerification {
+  /// - Throws: `missing`, `inputOutput`; damage is what it returns.
+  static func run(_ path: String) throws(CheckpointError) -> VerifyReport {
+    var report = VerifyReport()
+    var opened: DCPCheckpoint?
+    var checked: [String] = []
+    report.problems = try VerifyReport.problem { () throws(CheckpointError) in
+      var checkpoint = try DCPCheckpoint(path, verify: true)
+      checked.append("metadata: \(checkpoint.metadata.entries.count) entries")
+      try checkpoint.openFiles()
+      checked.append("bounds of all parts in \(checkpoint.files.count) files, none overlapping")
+      opened = checkpoint
+    }
+    report.checked = checked
+    guard var opened else { return report }
+    try checkTensors(opened, &report)
+    guard report.isSound else { return report }
+    // The paths, and the values that are no tensors.
+    report.problems = try VerifyReport.problem { () throws(CheckpointError) in _ = try opened.read() }
+    report.checked.append("the tree and its values")
+    report.warnings = opened.warnings
+    return report
+  }
+
+  private static func checkTensors(_ opened: DCPCheckpoint, _ report: inout VerifyReport) throws(CheckpointError) {
+    let entries = opened.metadata.entries
+    let found = try parallelMap(count: entries.count) { (index) throws(CheckpointError) -> [VerifyReport.Problem] in
+      guard case .tensor(let item) = entries[index].item else { return [] }
+      let name = entries[index].name
+      var found = try VerifyReport.problem(at: name) { () throws(CheckpointError) in try ChunkCover.check(item) }
+      for chunk in item.chunks where !chunk.isEmpty {
+        found += try VerifyReport.problem(at: name) { () throws(CheckpointError) in
+          // The checksum is compared when the last byte has passed.
+          try opened.source(of: chunk, item.dtype, name: name).forEachPiece(limit: 1 << 20) {
+            _ throws(CheckpointError) in
+          }
+        }
+      }
+      return found
+    }
+    let chunks = entries.reduce(0) { if case .tensor(let item) = $1.item { $0 + item.chunks.count } else { $0 } }
+    report.problems += found.flatMap { $0 }
+    report.checked.append("\(chunks) chunks: all of each tensor there, once, with the CRC-32 they have recorded")
+  }
+}
+
+extension VerifyReport {
+  /// Does something; gives what it throws of damage as a problem.
+  static func problem(
+    at place: String? = nil, _ body: () throws(CheckpointError) -> Void
+  ) throws(CheckpointError) -> [Problem] {
+    do throws(CheckpointError) {
+      try body()
+      return []
+    } catch {
+      guard error.code == .damaged || error.code == .unsupported else { throw error }
+      // The file may be one of many.
+      let parts = [error.file, error.place ?? place].compactMap { $0 }
+      return [Problem(parts.isEmpty ? "folder" : parts.joined(separator: ": "), error.message)]
+    }
+  }
+}

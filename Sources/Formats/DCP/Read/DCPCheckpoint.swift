@@ -1,0 +1,252 @@
+import Checkpoint
+
+/// A distributed checkpoint's folder that was opened: its metadata, and its files mapped.
+struct DCPCheckpoint {
+  let folder: PartsFolder
+  let metadata: DCPMetadata
+  let verify: Bool
+  /// The files that parts lie in, by name.
+  private(set) var files: [Key: MappedFile] = [:]
+  private(set) var warnings: [String] = []
+  private(set) var bytes = 0
+
+  /// - Throws: `damaged` for a save that was not finished, and for metadata that cannot be.
+  init(_ path: String, verify: Bool) throws(CheckpointError) {
+    folder = try PartsFolder(path)
+    self.verify = verify
+    if folder.has(".metadata") {
+      metadata = try Self.read(".metadata", in: folder, size: &bytes)
+    } else {
+      var ranks: [(file: String, metadata: DCPMetadata)] = []
+      for file in Self.rankFiles(in: folder.names) {
+        ranks.append((file, try Self.read(file, in: folder, size: &bytes)))
+      }
+      guard !ranks.isEmpty else { throw Self.unfinished(folder) }
+      do throws(CheckpointError) { metadata = try DCPMetadata(merging: ranks) } catch { throw error.inFile(path) }
+    }
+    if !metadata.strays.isEmpty {
+      let names = metadata.strays.prefix(5).joined(separator: ", ") + (metadata.strays.count > 5 ? ", …" : "")
+      warnings.append("\(metadata.strays.count) stored parts belong to no entry and were left out: \(names)")
+    }
+  }
+
+  private static func read(
+    _ name: String, in folder: PartsFolder, size: inout Int
+  ) throws(CheckpointError) -> DCPMetadata {
+    let file = try folder.map(name)
+    defer { withExtendedLifetime(file) {} }
+    size += file.count
+    do throws(CheckpointError) { return try DCPMetadata(file.bytes) } catch { throw error.inFile(file.path) }
+  }
+
+  /// `__<rank>.metadata`, by rank.
+  static func rankFiles(in names: [String]) -> [String] {
+    let ranked = names.compactMap { name -> (rank: Int, name: String)? in
+      guard name.hasPrefix("__"), name.hasSuffix(".metadata") else { return nil }
+      return Int(name.dropFirst(2).dropLast(9)).map { ($0, name) }
+    }
+    return ranked.sorted { $0.rank < $1.rank }.map(\.name)
+  }
+
+  private static func unfinished(_ folder: PartsFolder) -> CheckpointError {
+    let files = folder.names.filter { $0.hasSuffix(".distcp") }
+    let trace = folder.has(".metadata.tmp") ? ", though .metadata.tmp is: it broke off at the very end" : ""
+    return CheckpointError(
+      .damaged,
+      "the save was not finished: \(files.count) .distcp files are there, but .metadata is not\(trace)",
+      file: folder.path, advice: "PyTorch writes .metadata last. Use the checkpoint before this one.")
+  }
+
+  // MARK: - Files
+
+  /// Maps the files of all parts and checks that the parts lie in them, none in another.
+  mutating func openFiles() throws(CheckpointError) {
+    var spans: [Key: [(start: Int, end: Int, name: String)]] = [:]
+    var order: [String] = []
+    for entry in metadata.entries {
+      for part in entry.parts {
+        if spans[.string(part.file)] == nil { order.append(part.file) }
+        spans[.string(part.file), default: []].append((part.offset, part.offset + part.length, entry.name))
+      }
+    }
+    try refuseMissing(order, spans.mapValues { Set($0.map { Key.string($0.name) }).count })
+    for name in order {
+      let file = try folder.map(name)
+      files[.string(name)] = file
+      bytes += file.count
+      try Self.check(spans[.string(name)] ?? [], file)
+    }
+  }
+
+  private func refuseMissing(_ order: [String], _ users: [Key: Int]) throws(CheckpointError) {
+    let missing = order.filter { !$0.utf8.contains(0x2F) && !folder.has($0) }
+    guard !missing.isEmpty else { return }
+    let names = missing.prefix(5).joined(separator: ", ") + (missing.count > 5 ? ", …" : "")
+    let entries = missing.reduce(0) { $0 + (users[.string($1)] ?? 0) }
+    throw CheckpointError(
+      .damaged, "\(missing.count) of \(order.count) shards missing: \(names), with parts of \(entries) entries",
+      file: folder.path, advice: "Copy all files of the folder; each rank wrote its own.")
+  }
+
+  private static func check(
+    _ spans: [(start: Int, end: Int, name: String)], _ file: MappedFile
+  ) throws(CheckpointError) {
+    var last: (start: Int, end: Int, name: String)?
+    for span in spans.sorted(by: { ($0.start, $0.end) < ($1.start, $1.end) }) {
+      guard span.end <= file.count else {
+        throw CheckpointError(
+          .damaged, "lies at bytes \(span.start) to \(span.end) of a file of \(file.count)", file: file.path,
+          place: span.name, advice: "The file may have been cut short; compare its size with the original's.")
+      }
+      if let last, span.start < last.end {
+        throw CheckpointError(
+          .damaged, "shares the bytes from \(span.start) on with '\(last.name)'", file: file.path, place: span.name)
+      }
+      last = span
+    }
+  }
+
+  // MARK: - Tree
+
+  /// The tree. Tensors stay in the files until they are asked for; other values are read.
+  mutating func read() throws(CheckpointError) -> Value {
+    try openFiles()
+    var places: [Key: Int] = [:]
+    for (place, entry) in metadata.entries.enumerated() { places[.string(entry.name)] = place }
+    var tree = NestedTree(entries: metadata.entries.count)
+    var isPlaced = Array(repeating: false, count: metadata.entries.count)
+    for (name, path) in metadata.paths {
+      guard let place = places[.string(name)], !isPlaced[place] else { continue }
+      isPlaced[place] = true
+      try put(metadata.entries[place], at: path, in: &tree)
+    }
+    for (place, entry) in metadata.entries.enumerated() where !isPlaced[place] {
+      try put(entry, at: [.string(entry.name)], in: &tree)
+    }
+    return StoredOptimizers.restored(tree.root())
+  }
+
+  private mutating func put(
+    _ entry: DCPMetadata.Entry, at path: [Key], in tree: inout NestedTree
+  ) throws(CheckpointError) {
+    do throws(CheckpointError) { try tree.set(path, try value(of: entry)) } catch {
+      throw (error.place.map { $0.utf8.starts(with: entry.name.utf8) } ?? false ? error : error.at(entry.name))
+        .inFile(folder.path)
+    }
+  }
+
+  private mutating func value(of entry: DCPMetadata.Entry) throws(CheckpointError) -> Value {
+    for other in entry.replicas where try differs(other, from: entry) {
+      warnings.append("\(entry.name): the ranks have different values; that of the first is taken")
+      break
+    }
+    switch entry.item {
+    case .tensor(let tensor): return .tensor(try self.tensor(tensor, name: entry.name))
+    case .value(let part?): return try value(part, name: entry.name)
+    case .value(nil):
+      throw CheckpointError(.damaged, "the value is listed, but not where it is stored", place: entry.name)
+    }
+  }
+
+  /// Whether another rank's copy holds other bytes. Large ones, which are tensors, are not compared.
+  private func differs(
+    _ other: DCPMetadata.Part, from entry: DCPMetadata.Entry
+  ) throws(CheckpointError) -> Bool {
+    guard other.length <= 1 << 16, let mine = entry.counterpart(of: other), let file = files[.string(mine.file)],
+      let second = files[.string(other.file)]
+    else { return false }
+    let a = try MappedRange(file, range: mine.offset..<(mine.offset + mine.length))
+    let b = try MappedRange(second, range: other.offset..<(other.offset + other.length))
+    var isSame = false
+    try a.withBytes { (x) throws(CheckpointError) in
+      try b.withBytes { (y) throws(CheckpointError) in isSame = x.elementsEqual(y) }
+    }
+    return !isSame
+  }
+
+  private func file(of part: DCPMetadata.Part) throws(CheckpointError) -> MappedFile {
+    guard let file = files[.string(part.file)] else {
+      throw CheckpointError(.damaged, "the file '\(part.file)' is missing", file: folder.path)
+    }
+    return file
+  }
+
+  /// The chunk's bytes, opened when they are asked for.
+  func source(
+    of chunk: DCPMetadata.Chunk, _ dtype: DType, name: String
+  ) throws(CheckpointError) -> StoredChunk {
+    guard let part = chunk.part else {
+      throw CheckpointError(
+        .damaged, "the chunk \(chunk.text) is listed, but not where it is stored", file: folder.path, place: name)
+    }
+    return try StoredChunk(
+      try file(of: part), part.offset..<(part.offset + part.length), dtype: dtype, sizes: chunk.sizes,
+      place: "\(name), chunk \(chunk.text)", verify: verify)
+  }
+
+  func tensor(_ item: DCPMetadata.TensorItem, name: String) throws(CheckpointError) -> Tensor {
+    try ChunkCover.check(item)
+    var parts: [(offsets: [Int], sizes: [Int], source: any ByteSource)] = []
+    for chunk in item.chunks where !chunk.isEmpty {
+      parts.append((chunk.offsets, chunk.sizes, try source(of: chunk, item.dtype, name: name)))
+    }
+    return try Tensor(dtype: item.dtype, shape: item.shape, parts: parts)
+  }
+
+  private mutating func value(_ part: DCPMetadata.Part, name: String) throws(CheckpointError) -> Value {
+    let file = try file(of: part)
+    let range = part.offset..<(part.offset + part.length)
+    guard TorchZip.recognises(file.bytes[range].prefix(4)) else {
+      guard range.count <= Self.rawLimit else {
+        throw CheckpointError(.unsupported, "\(range.count) bytes that are no torch.save archive", file: file.path)
+      }
+      warnings.append("\(name): is no torch.save archive; its bytes are kept as they are")
+      return .bytes(Array(file.bytes[range]))
+    }
+    do throws(CheckpointError) {
+      let found = try TorchArchive(file, window: range, verify: verify).read()
+      warnings += found.warnings.map { "\(name): \($0)" }
+      return found.root
+    } catch {
+      throw error.at(name).inFile(file.path)
+    }
+  }
+
+  private static let rawLimit = 64 << 20
+}
+
+extension DCPMetadata.Entry {
+  /// Where all of it is stored, other ranks' copies too.
+  var parts: [DCPMetadata.Part] {
+    switch item {
+    case .value(let part): (part.map { [$0] } ?? []) + replicas
+    // A chunk without elements has nothing that could be read.
+    case .tensor(let tensor): tensor.chunks.compactMap { $0.isEmpty ? nil : $0.part } + replicas
+    }
+  }
+
+  /// What another rank's copy is a copy of, where there is only one thing it can be.
+  func counterpart(of other: DCPMetadata.Part) -> DCPMetadata.Part? {
+    switch item {
+    case .value(let part): part
+    case .tensor(let tensor): tensor.chunks.count == 1 ? tensor.chunks[0].part : nil
+    }
+  }
+}
+
+extension Tensor {
+  /// A tensor made of boxes that cover it, each element once, none empty.
+  init(
+    dtype: DType, shape: [Int], parts: [(offsets: [Int], sizes: [Int], source: any ByteSource)]
+  ) throws(CheckpointError) {
+    let source: any ByteSource
+    if parts.isEmpty {
+      source = BufferSource([])
+    } else if parts.count == 1 {
+      source = parts[0].source
+    } else {
+      source = try BoxedSource(dtype: dtype, shape: shape, parts: parts)
+    }
+    try self.init(dtype: dtype, shape: shape, source: source)
+  }
+}
