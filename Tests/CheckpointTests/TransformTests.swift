@@ -256,6 +256,25 @@ import Testing
     #expect(error?.message.contains("'x' (in a.pt and b.pt)") == true)
   }
 
+  @Test func aBareOptimizerAndABareModelGetNames() throws {
+    let tensor = Value.tensor(try Make.floats([1, 2]))
+    let optimizer = Make.dict([
+      "state": .dict(Dict()), "param_groups": .sequence(.list, [Make.dict(["params": .sequence(.list, [])])]),
+    ])
+    let shards = [("1.pt", Make.dict(["a": tensor])), ("o", optimizer), ("2.pt", Make.dict(["b": tensor]))]
+    let joined = try Transform.join(shards)
+    #expect(keys(joined) == ["model", "optimizer"])
+    guard case .dict(let dict) = joined, let model = dict["model"] else { return #expect(Bool(false)) }
+    #expect(keys(model) == ["a", "b"])
+    // What has a name already keeps it.
+    let nested = ("n", Make.dict(["net": Make.dict(["a": tensor]), "epoch": .int(1)]))
+    #expect(try keys(Transform.join([nested, ("o", optimizer)])) == ["net", "epoch", "optimizer"])
+    let error = #expect(throws: CheckpointError.self) {
+      try Transform.join([("p", optimizer), ("o", optimizer)])
+    }
+    #expect(error?.message.contains("'optimizer' (in p and o)") == true)
+  }
+
   @Test func aTreeTooDeepIsRefusedWithoutACrash() throws {
     var value = Value.int(1)
     for _ in 0..<2000 { value = .sequence(.list, [value]) }

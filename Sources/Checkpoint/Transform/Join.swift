@@ -1,8 +1,26 @@
 extension Transform {
   /// Puts the entries of several trees into one, in order; their attributes too. `label` says which file a tree is of.
   ///
+  /// Where one of them is an optimizer's state and nothing else, as distributed checkpoints often keep it, it becomes the
+  /// entry `optimizer`, and what is a state dict and nothing else goes into the entry `model`.
+  ///
   /// - Throws: `usage` when a root is no dictionary, or when two have a key in common (naming all such keys).
   public static func join(_ trees: [(label: String, root: Value)]) throws(CheckpointError) -> Value {
+    if trees.count == 1, let only = trees.first { return only.root }
+    guard trees.contains(where: { OptimizerState($0.root) != nil }) else { return try merge(trees) }
+    let models = trees.filter { StateDict($0.root) != nil }
+    var parts: [(label: String, root: Value)] = []
+    if let first = models.first {
+      parts.append((first.label, .dict(Dict([Dict.Entry(.string("model"), try merge(models))]))))
+    }
+    for (label, root) in trees where StateDict(root) == nil {
+      let isBare = OptimizerState(root) != nil
+      parts.append((label, isBare ? .dict(Dict([Dict.Entry(.string("optimizer"), root)])) : root))
+    }
+    return try merge(parts)
+  }
+
+  private static func merge(_ trees: [(label: String, root: Value)]) throws(CheckpointError) -> Value {
     if trees.count == 1, let only = trees.first { return only.root }
     var joined = Dict()
     var owners: [Key: String] = [:]

@@ -37,7 +37,10 @@ extension Format {
         _ = try SafetensorsParts(SafetensorsParts.place(in: path) ?? path).root()
       }
       report.checked = ["structure of each file", "parts of each tensor: all there, none twice"]
-      report.warnings = ["safetensors files record no checksums"]
+      report.warnings = [
+        "safetensors files record no checksums",
+        "nothing says how large the whole tensors are: if the last ranks' files are missing, it does not show",
+      ]
       return report
     })
 }

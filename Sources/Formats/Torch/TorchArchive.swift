@@ -19,15 +19,15 @@ struct TorchArchive {
     }
   }
 
-  /// - Parameter window: the part of the file that is the archive, where it is not the whole.
+  /// - Parameter part: the part of the file that is the archive, where it is not the whole, and what errors call it.
   init(
-    _ file: MappedFile, window: Range<Int>? = nil, verify: Bool, salvages: Bool = false
+    _ file: MappedFile, part: (label: String, window: Range<Int>)? = nil, verify: Bool, salvages: Bool = false
   ) throws(CheckpointError) {
     defer { withExtendedLifetime(file) {} }
-    guard TorchZip.recognises(file.bytes[window ?? 0..<file.count].prefix(4)) else {
+    guard TorchZip.recognises(file.bytes[part?.window ?? 0..<file.count].prefix(4)) else {
       throw CheckpointError(.damaged, "does not start with a zip record, as a PyTorch checkpoint does")
     }
-    (zip, warnings) = salvages ? try ZipArchive.salvaged(file) : (try ZipArchive(file, window: window), [])
+    (zip, warnings) = salvages ? try ZipArchive.salvaged(file) : (try ZipArchive(file, part: part), [])
     (self.verify, self.salvages) = (verify, salvages)
     guard zip.entry("constants.pkl") == nil else {
       throw CheckpointError(

@@ -10,6 +10,7 @@ final class InflatedSource: ByteSource {
   let file: MappedFile
   let byteCount: Int
   private let entry: ZipEntry
+  private let place: String
   private let checked: Bool
   private let content = Mutex<BufferSource?>(nil)
 
@@ -19,8 +20,9 @@ final class InflatedSource: ByteSource {
     guard !overflow, entry.size <= most + 64 else {
       throw CheckpointError(
         .damaged, "\(entry.payload.count) deflated bytes cannot hold \(entry.size)", file: archive.file.path,
-        place: "record \(entry.name)")
+        place: archive.place(of: entry))
     }
+    place = archive.place(of: entry)
     file = archive.file
     byteCount = entry.size
     self.entry = entry
@@ -35,7 +37,7 @@ final class InflatedSource: ByteSource {
         content = made
         return .success(made)
       } catch {
-        return .failure(error.at("record \(entry.name)").inFile(file.path))
+        return .failure(error.at(place).inFile(file.path))
       }
     }
     try result.get().withBytes(body)
@@ -96,7 +98,7 @@ extension ZipArchive {
     }
     guard made >= 0 else {
       throw CheckpointError(
-        .damaged, "the record is no deflate stream", file: file.path, place: "record \(entry.name)")
+        .damaged, "the record is no deflate stream", file: file.path, place: place(of: entry))
     }
     return bytes
   }

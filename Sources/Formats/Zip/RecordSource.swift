@@ -19,7 +19,7 @@ final class RecordSource: ByteSource {
 
   let file: MappedFile
   let range: Range<Int>
-  private let name: String
+  private let place: String
   private let expected: UInt32
   private let verdict: Atomic<UInt8>
   /// Held while the whole is checked, so that two threads do not check one record twice.
@@ -28,7 +28,7 @@ final class RecordSource: ByteSource {
   init(_ entry: ZipEntry, of archive: ZipArchive, verify: Bool) {
     file = archive.file
     range = entry.payload
-    name = entry.name
+    place = archive.place(of: entry)
     expected = entry.crc
     verdict = Atomic(verify && archive.hasChecksums ? Verdict.unknown : Verdict.good)
   }
@@ -75,7 +75,7 @@ final class RecordSource: ByteSource {
 
   private func judge(_ sum: UInt32) throws(CheckpointError) {
     guard sum == expected else {
-      throw Checksum.mismatch(sum, expected: expected, in: memory).at("record \(name)").inFile(file.path)
+      throw Checksum.mismatch(sum, expected: expected, in: memory).at(place).inFile(file.path)
     }
     verdict.store(Verdict.good, ordering: .releasing)
   }

@@ -13,6 +13,8 @@ struct ZipArchive: Sendable {
   }
 
   let file: MappedFile
+  /// What errors call the archive, where it is not all of the file.
+  let label: String?
   /// The folder that all records lie in, without the slash; empty where any names are allowed.
   let folder: String
   let entries: [ZipEntry]
@@ -22,16 +24,19 @@ struct ZipArchive: Sendable {
   let trailingBytes: Int
   private let index: ZipNames
 
-  /// - Parameter window: the part of the file that is the archive, where it is not the whole; it lies in the file.
-  ///   Offsets in errors count from its start.
-  init(_ file: MappedFile, window: Range<Int>? = nil, naming: Naming = .oneFolder) throws(CheckpointError) {
+  /// - Parameter part: the part of the file that is the archive, where it is not the whole; it lies in the file.
+  ///   Offsets in errors count from its start, and its label comes before the records' names in them.
+  init(
+    _ file: MappedFile, part: (label: String, window: Range<Int>)? = nil, naming: Naming = .oneFolder
+  ) throws(CheckpointError) {
     do throws(CheckpointError) {
       defer { withExtendedLifetime(file) {} }
-      let window = window ?? 0..<file.count
+      let window = part?.window ?? 0..<file.count
       var reader = try ZipEntryReader(UnsafeRawBufferPointer(rebasing: file.bytes[window]), naming: naming)
       try reader.readAll()
       if window.lowerBound > 0 { reader.moveEntries(by: window.lowerBound) }
       self.file = file
+      self.label = part?.label
       self.folder = reader.folder
       self.entries = reader.entries
       self.index = reader.names
@@ -47,9 +52,12 @@ struct ZipArchive: Sendable {
     var names = ZipNames(foldsCase: true)
     for (place, entry) in entries.enumerated() { _ = names.add(entry.name, at: place) }
     (self.file, self.folder, self.entries) = (file, folder, entries)
-    (index, trailingBytes) = (names, 0)
+    (index, trailingBytes, label) = (names, 0, nil)
     hasChecksums = entries.contains { $0.crc != 0 }
   }
+
+  /// What errors call a record.
+  func place(of entry: ZipEntry) -> String { (label.map { "\($0): " } ?? "") + "record \(entry.name)" }
 
   /// The record of a name (without the top folder).
   func entry(_ name: String) -> ZipEntry? { index.place(of: name).map { entries[$0] } }

@@ -16,15 +16,24 @@ final class TemporaryFolder {
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  deinit {
-    for name in names { unlink("\(path)/\(name)") }
-    rmdir(path)
-  }
+  deinit { removeAll(path) }
 
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
   /// The names of all files in it, hidden ones included.
   var names: [String] { filesIn(path) }
+}
+
+/// Removes a file, or a folder with all in it; links are not followed.
+func removeAll(_ path: String) {
+  var status = stat()
+  guard lstat(path, &status) == 0 else { return }
+  guard status.st_mode & S_IFMT == S_IFDIR else {
+    unlink(path)
+    return
+  }
+  for name in filesIn(path) { removeAll("\(path)/\(name)") }
+  rmdir(path)
 }
 
 /// The names in a folder, sorted.

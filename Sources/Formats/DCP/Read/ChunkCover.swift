@@ -2,11 +2,9 @@ import Checkpoint
 
 /// Whether boxes cover a tensor: each element once.
 enum ChunkCover {
-  /// How many pairs of boxes may be compared. Boxes as PyTorch deals them out need few.
-  private static let comparisonLimit = 20_000_000
-
+  /// - Parameter limit: how many pairs of boxes may be compared. A grid of 16 000 boxes needs 2 million.
   /// - Throws: `damaged` for a box outside the tensor, two that overlap, or elements that no box has; it names them.
-  static func check(_ tensor: DCPMetadata.TensorItem) throws(CheckpointError) {
+  static func check(_ tensor: DCPMetadata.TensorItem, comparing limit: Int = 4_000_000) throws(CheckpointError) {
     let shape = tensor.shape
     var boxes: [DCPMetadata.Chunk] = []
     var volume = 0
@@ -19,11 +17,11 @@ enum ChunkCover {
       // As many as the tensor has at most, each time; so the sum cannot overflow before it is too large.
       volume += elementCount(of: chunk.sizes) ?? 0
       guard volume <= elementCount(of: shape) ?? 0 || boxes.count == 1 else {
-        try refuseOverlaps(boxes, shape)
+        try refuseOverlaps(boxes, shape, limit)
         throw CheckpointError(.damaged, "the chunks hold more elements than a tensor of size \(shape)")
       }
     }
-    try refuseOverlaps(boxes, shape)
+    try refuseOverlaps(boxes, shape, limit)
     guard volume == elementCount(of: shape) ?? 0 else {
       let place = firstGap(boxes, shape).map { "the element \($0) is" } ?? "some elements are"
       throw CheckpointError(
@@ -39,10 +37,14 @@ enum ChunkCover {
     }
   }
 
-  /// Sweeps along the longest dimension and compares each box with those that have not ended yet.
-  private static func refuseOverlaps(_ boxes: [DCPMetadata.Chunk], _ shape: [Int]) throws(CheckpointError) {
+  /// Sweeps along the dimension in which the boxes begin at most places, and compares each with those that have not
+  /// ended yet.
+  private static func refuseOverlaps(
+    _ boxes: [DCPMetadata.Chunk], _ shape: [Int], _ limit: Int
+  ) throws(CheckpointError) {
     guard boxes.count > 1 else { return }
-    let sweep = shape.indices.max { shape[$0] < shape[$1] }
+    let starts = shape.indices.map { d in Set(boxes.map { $0.offsets[d] }).count }
+    let sweep = shape.indices.max { starts[$0] < starts[$1] }
     let order = boxes.indices.sorted { a, b in
       sweep.map { boxes[a].offsets[$0] < boxes[b].offsets[$0] } ?? false
     }
@@ -52,7 +54,7 @@ enum ChunkCover {
       let box = boxes[index]
       if let sweep { active.removeAll { boxes[$0].offsets[sweep] + boxes[$0].sizes[sweep] <= box.offsets[sweep] } }
       comparisons += active.count
-      guard comparisons <= comparisonLimit else {
+      guard comparisons <= limit else {
         throw CheckpointError(.damaged, "\(boxes.count) chunks lie so that too many could overlap; refused")
       }
       for other in active where overlap(boxes[other], box) {

@@ -79,6 +79,7 @@ struct DCPCheckpoint {
   }
 
   private func refuseMissing(_ order: [String], _ users: [Key: Int]) throws(CheckpointError) {
+    for name in order { try folder.checkName(name) }
     let missing = order.filter { !$0.utf8.contains(0x2F) && !folder.has($0) }
     guard !missing.isEmpty else { return }
     let names = missing.prefix(5).joined(separator: ", ") + (missing.count > 5 ? ", …" : "")
@@ -130,8 +131,7 @@ struct DCPCheckpoint {
     _ entry: DCPMetadata.Entry, at path: [Key], in tree: inout NestedTree
   ) throws(CheckpointError) {
     do throws(CheckpointError) { try tree.set(path, try value(of: entry)) } catch {
-      throw (error.place.map { $0.utf8.starts(with: entry.name.utf8) } ?? false ? error : error.at(entry.name))
-        .inFile(folder.path)
+      throw error.under(entry.name).inFile(folder.path)
     }
   }
 
@@ -204,11 +204,11 @@ struct DCPCheckpoint {
       return .bytes(Array(file.bytes[range]))
     }
     do throws(CheckpointError) {
-      let found = try TorchArchive(file, window: range, verify: verify).read()
+      let found = try TorchArchive(file, part: (name, range), verify: verify).read()
       warnings += found.warnings.map { "\(name): \($0)" }
       return found.root
     } catch {
-      throw error.at(name).inFile(file.path)
+      throw error.under(name).inFile(file.path)
     }
   }
 
@@ -220,8 +220,7 @@ extension DCPMetadata.Entry {
   var parts: [DCPMetadata.Part] {
     switch item {
     case .value(let part): (part.map { [$0] } ?? []) + replicas
-    // A chunk without elements has nothing that could be read.
-    case .tensor(let tensor): tensor.chunks.compactMap { $0.isEmpty ? nil : $0.part } + replicas
+    case .tensor(let tensor): tensor.chunks.compactMap(\.part) + replicas
     }
   }
 

@@ -68,7 +68,8 @@ struct PartsFolder: Sendable {
     return try MappedFile(full)
   }
 
-  private func checkName(_ name: String) throws(CheckpointError) {
+  /// - Throws: `damaged` for what is no name, or path downwards, in the folder.
+  func checkName(_ name: String) throws(CheckpointError) {
     let parts = name.utf8.split(separator: 0x2F, omittingEmptySubsequences: false)
     let isPlain = name.utf8.count <= 1024 && !name.utf8.contains(0)
     guard isPlain, parts.allSatisfy({ !$0.isEmpty && !$0.elementsEqual("..".utf8) && !$0.elementsEqual(".".utf8) })

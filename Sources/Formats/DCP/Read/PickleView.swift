@@ -53,8 +53,12 @@ struct PickleView {
 
   func field(_ name: StaticString, of fields: [Int32]) -> Int32? {
     for place in stride(from: 0, to: fields.count - 1, by: 2) {
-      guard case .string(let span) = node(fields[place]) else { continue }
-      let isSame = name.withUTF8Buffer { bytes[span.range].elementsEqual($0) }
+      let isSame =
+        switch node(fields[place]) {
+        case .string(let span): name.withUTF8Buffer { bytes[span.range].elementsEqual($0) }
+        case .stringOwned(let owned): name.withUTF8Buffer { pickle.owned[Int(owned)].elementsEqual($0) }
+        default: false
+        }
       if isSame { return fields[place + 1] }
     }
     return nil

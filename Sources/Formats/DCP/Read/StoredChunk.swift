@@ -40,7 +40,7 @@ final class StoredChunk: ByteSource {
   /// The tensor's bytes in the archive.
   ///
   /// - Throws: `damaged` when the archive holds anything but the tensor that it is said to hold.
-  func opened() throws(CheckpointError) -> any ByteSource {
+  fileprivate func opened() throws(CheckpointError) -> any ByteSource {
     let result: Result<any ByteSource, CheckpointError> = content.withLock { content in
       if let content { return .success(content) }
       do throws(CheckpointError) {
@@ -48,14 +48,14 @@ final class StoredChunk: ByteSource {
         content = made
         return .success(made)
       } catch {
-        return .failure(error.at(place).inFile(file.path))
+        return .failure(error.under(place).inFile(file.path))
       }
     }
     return try result.get()
   }
 
   private func open() throws(CheckpointError) -> any ByteSource {
-    let root = try TorchArchive(file, window: range, verify: verify).read().root
+    let root = try TorchArchive(file, part: (place, range), verify: verify).read().root
     guard case .tensor(let tensor) = root else {
       throw CheckpointError(.damaged, "the part holds no tensor; \(dtype.rawValue) \(sizes) is due")
     }
@@ -65,6 +65,13 @@ final class StoredChunk: ByteSource {
         "the part holds \(tensor.dtype.rawValue) \(tensor.shape), the metadata says \(dtype.rawValue) \(sizes)")
     }
     return tensor.source
+  }
+}
+
+extension CheckpointError {
+  /// The same error at a place, unless it names that already.
+  func under(_ outer: String) -> CheckpointError {
+    place?.utf8.starts(with: outer.utf8) ?? false ? self : at(outer)
   }
 }
 
