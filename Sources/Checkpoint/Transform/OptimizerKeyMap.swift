@@ -36,8 +36,9 @@ struct OptimizerKeyMap {
     switch (wanted, key) {
     case (.ids, .int): return key
     case (.ids, _): return .int(Int64(position))
-    case (.names, .string(let name)), (nil, .string(let name)): return .string(try renamer.rename(name))
-    case (.names, _): return .string(try renamer.rename(names[key] ?? "param.\(key.text)"))
+    case (.names, .string(let name)), (.flat, .string(let name)), (nil, .string(let name)):
+      return .string(try renamer.rename(name))
+    case (.names, _), (.flat, _): return .string(try renamer.rename(names[key] ?? "param.\(key.text)"))
     case (nil, _): return key
     }
   }

@@ -11,6 +11,9 @@ public struct Transform: Sendable {
     case ids
     /// Parameters are called by their names.
     case names
+    /// The same; and a distributed checkpoint has no groups, each parameter has all its options for itself
+    /// (`StateDictOptions(flatten_optimizer_state_dict=True)`). Other formats have no such form.
+    case flat
   }
 
   /// Tensors to keep; empty keeps all. Values that are no tensors stay. An optimizer keeps the parameters that fit by

@@ -20,6 +20,8 @@ public struct Format: Sendable {
     public var digest = Digest.Algorithm.xxh3
     /// How many files the tensors are spread over, in formats that have several; at least 1.
     public var shards = 1
+    /// Give optimizers the form in which each parameter has its options for itself, where the format has one.
+    public var flattensOptimizers = false
     /// Told how many more bytes are written; called from several threads.
     public var progress: (@Sendable (Int) -> Void)?
 

@@ -23,6 +23,11 @@ struct Conversion {
   func run() throws(CheckpointError) -> Converted {
     var transform = try command.transform()
     let target = try Format.output(output, kind: command.to)
+    if command.optimizerKeys == .flat, target.kind != .dcp {
+      throw CheckpointError(
+        .usage, "only distributed checkpoints have flat optimizers", file: output,
+        advice: "Use --optimizer-keys names, or write a distributed checkpoint with --to dcp.")
+    }
     let opened = try read()
     try refuseExisting()
     let joined = try Transform.join(zip(inputs, opened).map { (label: $0, root: $1.checkpoint.root) })
@@ -68,6 +73,9 @@ struct Conversion {
       return
     }
     transform.optimizerKeys = .names
+    warnings.append(
+      "the optimizer's parameters are called by their names, as torch.distributed.checkpoint.state_dict does; "
+        + "--optimizer-keys ids keeps the numbers")
   }
 
   private func read() throws(CheckpointError) -> [(format: Format, checkpoint: Checkpoint)] {
@@ -106,6 +114,7 @@ struct Conversion {
     options.replaces = command.overwrite
     options.digest = command.digest.algorithm
     options.shards = command.shards
+    options.flattensOptimizers = command.optimizerKeys == .flat
     options.progress = { progress.advance($0) }
     do throws(CheckpointError) {
       return try write(root, output, options)

@@ -58,7 +58,10 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Keep the models, and leave out optimizers and everything else.")
   var modelOnly = false
 
-  @Option(help: ArgumentHelp("Call an optimizer's parameters by ids, as PyTorch does, or by names.", valueName: "how"))
+  @Option(
+    help: ArgumentHelp(
+      "Call an optimizer's parameters by ids, as PyTorch does, by names, or (flat, for dcp) by names without groups.",
+      valueName: "how"))
   var optimizerKeys: Transform.OptimizerKeys?
 
   @Option(help: ArgumentHelp("How many files a distributed checkpoint is spread over.", valueName: "n"))

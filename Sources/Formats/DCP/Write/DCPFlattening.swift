@@ -17,8 +17,12 @@ struct DCPFlattening {
   private var ties = 0
   private var dicts = 0
 
+  private let flattensOptimizers: Bool
+
+  /// - Parameter flattensOptimizers: whether optimizers are written in their flat form, see `FlatOptimizer`.
   /// - Throws: `unsupported` for a tree that is no dict, and where two leaves would have one name.
-  init(_ root: Value) throws(CheckpointError) {
+  init(_ root: Value, flattensOptimizers: Bool = false) throws(CheckpointError) {
+    self.flattensOptimizers = flattensOptimizers
     guard case .dict(let dict) = root else {
       throw CheckpointError(
         .unsupported, "the tree is a \(root.typeName); a distributed checkpoint is a dict",
@@ -28,6 +32,11 @@ struct DCPFlattening {
   }
 
   private mutating func add(_ dict: Dict, at path: [Key], isState: Bool) throws(CheckpointError) {
+    if flattensOptimizers, let optimizer = OptimizerState(.dict(dict)), let flat = FlatOptimizer.entries(of: optimizer)
+    {
+      for entry in flat { try add(entry.value, at: path + [entry.key]) }
+      return
+    }
     if dict.kind != .plain || !dict.attributes.isEmpty { dicts += 1 }
     // An optimizer's numbers come back as numbers.
     let isOptimizer = dict["param_groups"] != nil

@@ -6,7 +6,7 @@ enum DCPWriter {
   static func write(
     _ root: Value, to path: String, _ options: Format.WriteOptions
   ) throws(CheckpointError) -> Format.Written {
-    let flat = try DCPFlattening(root)
+    let flat = try DCPFlattening(root, flattensOptimizers: options.flattensOptimizers)
     let plan = try DCPPlan(flat.leaves, files: options.shards)
     let folder = try OutputFolder(path, replaces: options.replaces) { isPart($0) }
     try write(plan, in: folder, options.progress)
