@@ -6,7 +6,7 @@ within a round against the base, and the median of these ratios is what counts. 
 and dirty pages are written out before each run. `ckpt` and cp are timed as whole processes, peers and `ckpt-bench` by their own clock
 (imports and the making of data left out). The table goes to stdout, progress to stderr.
 
-    run.py [--only convert,save,load,small,inspect,legacy] [--bytes N] [--rounds N] [--dir DIR] [--bin DIR] [--json FILE]
+    run.py [--only convert,save,load,small,inspect,legacy,dcp] [--bytes N] [--rounds N] [--dir DIR] [--bin DIR] [--json FILE]
 """
 
 import argparse
@@ -85,7 +85,7 @@ class Bench:
 
     def run(self, variant):
         for path in self.folder.glob("out*"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         os.sync()
         start = time.perf_counter()
         process = subprocess.Popen(variant.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, close_fds=False)
@@ -140,6 +140,19 @@ class Bench:
                 Variant("ckpt -> .h5, fsync", [self.ckpt, "convert", "--quiet", source, out + ".h5"], target=1.3, limit_memory=True),
             ]
             self.rounds(f"convert {name}, {self.size}, 300 tensors", variants, self.options.rounds)
+
+    def dcp(self):
+        """A distributed checkpoint of 8 files, and back."""
+        source, folder, out = self.make("adam.pt", self.options.bytes, BIG_COUNT), self.path("dcp"), str(self.out)
+        if not os.path.exists(folder):
+            subprocess.run([self.ckpt, "convert", "--quiet", source, folder, "--to", "dcp", "--shards", "8"], check=True)
+        to_dcp = [self.ckpt, "convert", "--quiet", self.h5_of(source), out, "--to", "dcp", "--shards", "8"]
+        variants = [
+            Variant("cp -r, fsync", ["cp", "-r", folder, out], fsync=True),
+            Variant("ckpt -> .h5, fsync", [self.ckpt, "convert", "--quiet", folder, out + ".h5"], target=1.3, limit_memory=True),
+            Variant("ckpt .h5 -> dcp, fsync", to_dcp, target=1.3, limit_memory=True),
+        ]
+        self.rounds(f"convert a distributed checkpoint, {self.size}, 300 tensors, 8 files", variants, self.options.rounds)
 
     def conversions(self, title, source, rounds, target):
         h5, out = self.h5_of(source), str(self.out)
@@ -238,6 +251,9 @@ def watch_memory(pid, variant):
 
 
 def fsync(path):
+    """A file, or a folder with its files."""
+    for inner in pathlib.Path(path).iterdir() if os.path.isdir(path) else ():
+        fsync(inner)
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
