@@ -75,18 +75,8 @@ struct TorchTree {
   }
 
   private mutating func container(_ node: Int32) throws(CheckpointError) -> Value {
-    guard !isOpen[Int(node)] else {
-      throw CheckpointError(.unsupported, "a container that holds itself; a tree cannot say that")
-    }
-    guard depth < Self.depthLimit else {
-      throw CheckpointError(.damaged, "containers nested more than \(Self.depthLimit) deep")
-    }
-    isOpen[Int(node)] = true
-    depth += 1
-    defer {
-      isOpen[Int(node)] = false
-      depth -= 1
-    }
+    try enter(node)
+    defer { leave(node) }
     switch pickle.nodes[Int(node)] {
     case .tuple(let run): return .sequence(.tuple, try values(pickle.pool[run.range]))
     case .frozenset(let run): return .sequence(.frozenset, try values(pickle.pool[run.range]))
@@ -97,6 +87,23 @@ struct TorchTree {
     case .persistent(let id): return try persistent(id)
     default: return try leaf(node)
     }
+  }
+
+  /// Begins with a container. Its `leave` must follow.
+  mutating func enter(_ node: Int32) throws(CheckpointError) {
+    guard !isOpen[Int(node)] else {
+      throw CheckpointError(.unsupported, "a container that holds itself; a tree cannot say that")
+    }
+    guard depth < Self.depthLimit else {
+      throw CheckpointError(.damaged, "containers nested more than \(Self.depthLimit) deep")
+    }
+    isOpen[Int(node)] = true
+    depth += 1
+  }
+
+  mutating func leave(_ node: Int32) {
+    isOpen[Int(node)] = false
+    depth -= 1
   }
 
   /// Leaves that are rare.
