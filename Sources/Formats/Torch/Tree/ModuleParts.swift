@@ -75,8 +75,11 @@ extension TorchTree {
   }
 
   private mutating func moduleClass(_ object: PickleObject) throws(CheckpointError) -> String {
-    if case .reconstructor = known(object.callable) {
+    switch known(object.callable) {
+    case .reconstructor:
       return try className(try arguments(object.arguments, atLeast: 1, of: "copyreg._reconstructor")[0])
+    case .graphModule: return "torch.fx.graph_module.GraphModule"
+    default: break
     }
     guard case .global(let index) = pickle.nodes[Int(object.callable)] else { return "" }
     return try modernName(Int(index))

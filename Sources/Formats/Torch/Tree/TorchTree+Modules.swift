@@ -7,9 +7,13 @@ extension TorchTree {
   mutating func module(_ object: PickleObject) throws(CheckpointError) -> Value? {
     guard let parts = try moduleParts(object) else { return nil }
     var walk = ModuleWalk()
+    modulesAround += 1
+    defer { modulesAround -= 1 }
     let record = try collect(parts, prefix: "", &walk)
-    warn("a module of class \(parts.className) was read as its state dict; no code of it was run")
-    tell(walk)
+    if modulesAround == 1 {
+      warn("a module of class \(parts.className) was read as its state dict; no code of it was run")
+      tell(walk)
+    }
     var fields = record.fields
     if !walk.modules.isEmpty { fields.append(Record.Field("modules", .dict(Dict(walk.modules)))) }
     let rest = Record.Field(TorchRecord.moduleAttribute, .record(Record(TorchRecord.module, fields)))

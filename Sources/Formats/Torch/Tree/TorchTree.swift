@@ -27,6 +27,8 @@ struct TorchTree {
   var numbered: [Int: NumberedThing]?
   /// How deep the container lies that is being made; a nested stream starts where it lies.
   var depth = 0
+  /// How many modules the one lies in that is being read.
+  var modulesAround = 0
   private var isOpen: [Bool]
   private var warned: Set<String> = []
 
