@@ -109,7 +109,7 @@ private struct DiffWalk {
       pair(x, y, path)
     case (.record(let x), .record(let y)):
       note(text, .type, x.type, y.type)
-      pair(x.fields, y.fields, path, text) { .field($0) }
+      pair(x.fields, y.fields, path, text) { x.step(to: $0) }
     default: leaf(a, b, text)
     }
   }

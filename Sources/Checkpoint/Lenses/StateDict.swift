@@ -60,6 +60,15 @@ public struct StateDict: Sendable {
   /// PyTorch's `_metadata`: the versions of the modules.
   public var metadata: Value? { dict.attributes.first { $0.name.hasSameBytes(as: "_metadata") }?.value }
 
+  /// The class of the module that was pickled whole, where this is the state of one.
+  public var moduleClass: String? {
+    for field in dict.attributes {
+      guard case .record(let module) = field.value, module.type == "torch.module" else { continue }
+      if case .string(let name)? = module["class"] { return name }
+    }
+    return nil
+  }
+
   /// Names that share one storage, in groups of two and more.
   public var ties: [[String]] {
     var groups: [Key: Int] = [:]

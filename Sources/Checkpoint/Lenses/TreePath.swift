@@ -7,6 +7,8 @@ public struct TreePath: Sendable, Hashable {
     case index(Int)
     /// A part of a record.
     case field(String)
+    /// A part of a record that stands for the record: it has no text.
+    case part(String)
     /// An attribute of a dictionary object, as a state dict's `_metadata`; its text has an `@` before the name.
     case attribute(String)
 
@@ -14,7 +16,8 @@ public struct TreePath: Sendable, Hashable {
       switch (a, b) {
       case (.key(let x), .key(let y)): x == y
       case (.index(let x), .index(let y)): x == y
-      case (.field(let x), .field(let y)), (.attribute(let x), .attribute(let y)): x.hasSameBytes(as: y)
+      case (.field(let x), .field(let y)), (.part(let x), .part(let y)), (.attribute(let x), .attribute(let y)):
+        x.hasSameBytes(as: y)
       default: false
       }
     }
@@ -23,7 +26,7 @@ public struct TreePath: Sendable, Hashable {
       switch self {
       case .key(let key): hasher.combine(key)
       case .index(let index): hasher.combine(index)
-      case .field(let name), .attribute(let name): hasher.combine(Key.string(name))
+      case .field(let name), .part(let name), .attribute(let name): hasher.combine(Key.string(name))
       }
     }
   }
@@ -39,9 +42,11 @@ public struct TreePath: Sendable, Hashable {
   /// a key holds a `.` itself.
   public var text: String {
     var text = ""
-    for (index, step) in steps.enumerated() {
-      if index > 0 { text += "." }
+    var isFirst = true
+    for step in steps where step.hasText {
+      if !isFirst { text += "." }
       text += step.text
+      isFirst = false
     }
     return text
   }
@@ -52,7 +57,7 @@ public struct TreePath: Sendable, Hashable {
       switch step {
       case .key(let key): "[\(key.literal)]"
       case .index(let index): "[\(index)]"
-      case .field(let name), .attribute(let name): ".\(name)"
+      case .field(let name), .part(let name), .attribute(let name): ".\(name)"
       }
     }.joined()
   }
@@ -68,9 +73,18 @@ extension TreePath.Step {
     case .key(let key): key.text
     case .index(let index): String(index)
     case .field(let name): name
+    case .part: ""
     case .attribute(let name): "@" + name
     }
   }
+
+  /// Whether the step is seen in a path's text.
+  public var hasText: Bool { if case .part = self { false } else { true } }
+}
+
+extension Record {
+  /// The step to a field.
+  public func step(to field: String) -> TreePath.Step { isTransparent(field) ? .part(field) : .field(field) }
 }
 
 extension Key {

@@ -10,6 +10,10 @@ extension Value {
       var below: [(Value, TreePath, Substring.UTF8View)] = []
       for index in 0..<children.count {
         let (step, child) = children[index]
+        guard step.hasText else {
+          below.append((child, path.appending(step), rest))
+          continue
+        }
         let name = step.text.utf8
         guard rest.starts(with: name) else { continue }
         let after = rest.dropFirst(name.count)
@@ -65,8 +69,8 @@ extension Value {
       guard let children = Children(value, attributes: false) else { continue }
       for index in 0..<children.count {
         let (step, child) = children[index]
-        let below = text.isEmpty ? step.text : "\(text).\(step.text)"
-        body(below)
+        let below = !step.hasText ? text : text.isEmpty ? step.text : "\(text).\(step.text)"
+        if step.hasText { body(below) }
         open.append((child, below))
       }
     }

@@ -7,6 +7,8 @@ struct TreeWalk {
     var next = 0
     /// How much of the path's text was there before this level.
     let textLength: Int
+    /// Whether a step below is the first that is seen in the text.
+    let isFirst: Bool
   }
 
   private var levels: [Level] = []
@@ -20,7 +22,7 @@ struct TreeWalk {
     _ root: Value, _ body: (TreePath, String, Value) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     guard let children = Children(root, attributes: attributes) else { return try body(path, "", root) }
-    levels.append(Level(children: children, textLength: 0))
+    levels.append(Level(children: children, textLength: 0, isFirst: true))
     while let level = levels.last {
       guard level.next < level.children.count else {
         levels.removeLast()
@@ -30,11 +32,14 @@ struct TreeWalk {
       levels[levels.count - 1].next += 1
       let (step, value) = level.children[level.next]
       text.removeSubrange(level.textLength...)
-      if levels.count > 1 { text.append(0x2E) }
-      text.append(contentsOf: step.text.utf8)
+      if step.hasText {
+        if !level.isFirst { text.append(0x2E) }
+        text.append(contentsOf: step.text.utf8)
+      }
       path.steps.append(step)
       if let below = Children(value, attributes: attributes) {
-        levels.append(Level(children: below, textLength: text.count))
+        levels.append(
+          Level(children: below, textLength: text.count, isFirst: level.isFirst && !step.hasText))
       } else {
         try body(path, String(decoding: text, as: UTF8.self), value)
         path.steps.removeLast()
@@ -48,7 +53,7 @@ struct Children {
   private enum Source {
     case items([Value])
     case entries([Dict.Entry], attributes: [Record.Field])
-    case fields([Record.Field])
+    case fields(Record)
   }
 
   private let source: Source
@@ -64,7 +69,7 @@ struct Children {
       source = .entries(dict.entries, attributes: extras)
       count = dict.entries.count + extras.count
     case .record(let record):
-      source = .fields(record.fields)
+      source = .fields(record)
       count = record.fields.count
     default: return nil
     }
@@ -74,7 +79,7 @@ struct Children {
   subscript(index: Int) -> (step: TreePath.Step, value: Value) {
     switch source {
     case .items(let items): (.index(index), items[index])
-    case .fields(let fields): (.field(fields[index].name), fields[index].value)
+    case .fields(let record): (record.step(to: record.fields[index].name), record.fields[index].value)
     case .entries(let entries, let attributes):
       index < entries.count
         ? (.key(entries[index].key), entries[index].value)
@@ -111,7 +116,8 @@ extension Value {
     case (.sequence(_, let items), .index(let index)): items.indices.contains(index) ? items[index] : nil
     case (.dict(let dict), .key(let key)): dict[key]
     case (.dict(let dict), .attribute(let name)): dict.attributes.first { $0.name.hasSameBytes(as: name) }?.value
-    case (.record(let record), .field(let name)): record.fields.first { $0.name.hasSameBytes(as: name) }?.value
+    case (.record(let record), .field(let name)), (.record(let record), .part(let name)):
+      record.fields.first { $0.name.hasSameBytes(as: name) }?.value
     default: nil
     }
   }

@@ -63,4 +63,16 @@ public struct Record: Sendable {
   }
 
   public subscript(name: String) -> Value? { fields.first { $0.name.hasSameBytes(as: name) }?.value }
+
+  /// Whether a field stands for the whole record: what lies in it has the path that it would have without the record.
+  /// So an object's attributes are found under their names, and a NumPy array where the array is.
+  func isTransparent(_ field: String) -> Bool {
+    switch type {
+    case "torch.tensor_with_attributes", "torch.device_tensor": field == "tensor"
+    case "numpy.ndarray": field == "array"
+    case "python.object", "python.reduce": field == "state" || field == "pairs" || field == "items"
+    case "torch.module": field == "state"
+    default: false
+    }
+  }
 }

@@ -129,12 +129,12 @@ enum RootLocation: Equatable {
   case link(String)
 
   init(of root: Value) {
-    guard case .dict = root else {
+    guard case .dict(let dict) = root else {
       self = .link("value")
       return
     }
     // `/` itself has no place for them; a record has (VAL-10).
-    guard !root.attributesHoldTensor else {
+    guard !root.attributesHoldTensor, !dict.attributesExceed(Vocabulary.maximumAttributeBytes) else {
       self = .link("value")
       return
     }

@@ -304,6 +304,13 @@ extension PackedJSON {
   }
 }
 
+extension Dict {
+  /// Whether the attributes are more bytes of packed JSON than `limit`.
+  func attributesExceed(_ limit: Int) -> Bool {
+    !attributes.isEmpty && PackedJSON.text(attributes: attributes).utf8.count > limit
+  }
+}
+
 extension Value {
   /// Whether a tensor is among or below the attributes of this dictionary object.
   var attributesHoldTensor: Bool {

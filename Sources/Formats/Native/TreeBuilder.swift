@@ -83,7 +83,7 @@ struct TreeBuilder {
       }
     case .dict(let dict):
       if names.isOptimizer(treePath), try writeOptimizer(dict, in: group, link, path, depth, treePath) { return }
-      guard !value.attributesHoldTensor else {
+      guard !value.attributesHoldTensor, !dict.attributesExceed(maximumAttributeBytes) else {
         return try write(
           .record(dict.withAttributesAsRecord), in: group, link, path: path, depth: depth, treePath: treePath)
       }
@@ -181,7 +181,7 @@ struct TreeBuilder {
       let name = LinkName.escape(field.name)
       try write(
         field.value, in: child, name, path: "\(path)/\(name)", depth: depth + 1,
-        treePath: treePath.appending(.field(field.name)))
+        treePath: treePath.appending(record.step(to: field.name)))
       links.append(name)
     }
     try hdf5 { () throws(HDF5Error) in try child.writeOrder(links) }
@@ -326,7 +326,7 @@ extension Dict {
       && entries.allSatisfy { if case .int = $0.key { true } else { false } }
   }
 
-  /// For the rare dictionary object that has tensors among its own attributes.
+  /// For the rare dictionary object whose own attributes hold tensors, or more than an attribute of HDF5 does.
   fileprivate var withAttributesAsRecord: Record {
     var plain = self
     plain.attributes = []

@@ -34,6 +34,17 @@ enum TorchRecord {
   /// A storage that is no tensor's: `tensor` (its elements as one dimension), `untyped` (bool).
   static let storage = "torch.storage"
 
+  /// What a pickled module has besides its state dict: `class` (string), where there are any `state` (dict: its other
+  /// attributes) and, for the outermost, `modules` (dict: full name -> such a record for each module below). Tensors are
+  /// not in it: they are entries of the dict, and records `torch.reference` stand for them.
+  static let module = "torch.module"
+
+  /// The attribute of a state dict that is such a record.
+  static let moduleAttribute = "module"
+
+  /// A tensor of the state dict that this belongs to, by `name` (string).
+  static let reference = "torch.reference"
+
   /// `dtype` (NumPy's type string, as `<f4`; a `numpy.dtype` record where that cannot say it) and `value` (bool, int,
   /// double or complex; bytes where the type has no such value).
   static let numpyScalar = "numpy.scalar"

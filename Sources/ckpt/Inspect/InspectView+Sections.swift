@@ -113,7 +113,8 @@ extension InspectView {
     let row = listing.sections[index]
     let totals = ModelTotals(lens)
     let summary = totals.tensors > 0 ? totals.summary : "no plain tensor"
-    heading("Model", "\(summary)\(place(row))")
+    let pickled = lens.moduleClass.map { ", a pickled \(printable($0))" } ?? ""
+    heading("Model", "\(summary)\(pickled)\(place(row))")
     var table = Table([
       Table.Column(title: "name", isFlexible: true),
       // The line below the table says it too when there is one type only.

@@ -161,9 +161,13 @@ struct InspectView {
   /// An entry of the root; a run's `training`, whose scalars have been shown, entry by entry.
   private static func opened(_ entry: (step: TreePath.Step, value: Value)) -> [(name: String, value: Value)] {
     guard entry.step.text == "training", case .dict(let training) = entry.value else {
-      return [(entry.step.text, entry.value)]
+      return [(name(of: entry.step), entry.value)]
     }
     return training.entries.filter { !$0.value.isScalar }.map { ("training.\($0.key.text)", $0.value) }
+  }
+
+  private static func name(of step: TreePath.Step) -> String {
+    if case .part(let name) = step { name } else { step.text }
   }
 
   /// A line for each of some values: its name and its beginning.
@@ -212,7 +216,7 @@ extension Value {
     switch self {
     case .dict(let dict): dict.entries.map { (.key($0.key), $0.value) }
     case .sequence(_, let items): items.enumerated().map { (.index($0), $1) }
-    case .record(let record): record.fields.map { (.field($0.name), $0.value) }
+    case .record(let record): record.fields.map { (record.step(to: $0.name), $0.value) }
     default: []
     }
   }

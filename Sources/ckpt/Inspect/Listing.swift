@@ -112,14 +112,7 @@ private struct ListingWalk {
       for (index, item) in items.enumerated() { visit(item, at: .index(index)) }
     case .record(let record):
       guard !record.fields.isEmpty else { return add(value) }
-      for field in record.fields {
-        // A tensor with Python attributes is still that tensor.
-        if record.isDecorated, field.name.hasSameBytes(as: "tensor") {
-          visit(field.value)
-        } else {
-          visit(field.value, at: .field(field.name))
-        }
-      }
+      for field in record.fields { visit(field.value, at: record.step(to: field.name)) }
     default: add(value)
     }
   }
@@ -139,6 +132,7 @@ private struct ListingWalk {
   }
 
   private mutating func push(_ step: TreePath.Step) {
+    guard step.hasText else { return }
     if case .key(.string(let name)) = step { push(name) } else { push(step.text) }
   }
 
@@ -251,10 +245,6 @@ private struct ListingWalk {
     finished.values.append(
       Listing.ValueRow(path: String(decoding: path, as: UTF8.self), value: value, section: section))
   }
-}
-
-extension Record {
-  fileprivate var isDecorated: Bool { type.hasSameBytes(as: "torch.tensor_with_attributes") }
 }
 
 // MARK: - Choosing and ordering

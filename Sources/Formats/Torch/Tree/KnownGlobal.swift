@@ -17,6 +17,8 @@ enum KnownGlobal: Sendable {
   case deviceFromNumPy, deviceFromTensor
   case reconstructor
   case loadFromBytes
+  /// How torch.fx pickles a module of generated code: (its `__dict__`, the source of imports).
+  case graphModule
   /// `Variable` and `Parameter` as classes, which were called until PyTorch 0.4.
   case oldVariable(Tensor.Kind)
   case joblibArray
@@ -33,6 +35,7 @@ enum KnownGlobal: Sendable {
     case "torch.storage" where name == "_load_from_bytes": self = .loadFromBytes
     case "torch", "torch.cuda", "torch.storage": self = Self.torch(global)
     case "torch._utils": self = Self.rebuild(name)
+    case "torch.fx.graph_module": self = name.hasPrefix("reduce_") ? .graphModule : .unknown
     case "torch._tensor": self = name == "_rebuild_from_type_v2" ? .rebuildFromType : .unknown
     case "torch.nn.parameter": self = name == "Parameter" ? .oldVariable(.parameter) : .unknown
     case "torch.autograd.variable": self = name == "Variable" ? .oldVariable(.tensor) : .unknown

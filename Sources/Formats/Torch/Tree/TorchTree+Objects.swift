@@ -11,6 +11,7 @@ extension TorchTree {
     if case .legacyTensor(let dtype) = callable, let state = object.states.last {
       return try legacyTensor(dtype, state)
     }
+    if let module = try module(object) { return module }
     if case .rebuildWrapper = callable { return try wrapperSubclass(object) }
     if case .joblibArray = callable { return try joblibArray(node, object) }
     if case .oldVariable(let kind) = callable, let value = try oldVariable(kind, object) { return value }
@@ -54,7 +55,7 @@ extension TorchTree {
   }
 
   /// What a dict is made of: another dict, or a list of pairs (Python 2's OrderedDict).
-  private func pairs(_ node: Int32) throws(CheckpointError) -> [Int32] {
+  func pairs(_ node: Int32) throws(CheckpointError) -> [Int32] {
     switch pickle.nodes[Int(node)] {
     case .dict(let index): return pickle.containers[Int(index)]
     case .list(let index):

@@ -27,6 +27,8 @@ struct TorchTree {
   var numbered: [Int: NumberedThing]?
   /// How deep the container lies that is being made; a nested stream starts where it lies.
   var depth = 0
+  /// How many modules the one lies in that is being read.
+  var modulesAround = 0
   private var isOpen: [Bool]
   private var warned: Set<String> = []
 
@@ -75,18 +77,8 @@ struct TorchTree {
   }
 
   private mutating func container(_ node: Int32) throws(CheckpointError) -> Value {
-    guard !isOpen[Int(node)] else {
-      throw CheckpointError(.unsupported, "a container that holds itself; a tree cannot say that")
-    }
-    guard depth < Self.depthLimit else {
-      throw CheckpointError(.damaged, "containers nested more than \(Self.depthLimit) deep")
-    }
-    isOpen[Int(node)] = true
-    depth += 1
-    defer {
-      isOpen[Int(node)] = false
-      depth -= 1
-    }
+    try enter(node)
+    defer { leave(node) }
     switch pickle.nodes[Int(node)] {
     case .tuple(let run): return .sequence(.tuple, try values(pickle.pool[run.range]))
     case .frozenset(let run): return .sequence(.frozenset, try values(pickle.pool[run.range]))
@@ -97,6 +89,23 @@ struct TorchTree {
     case .persistent(let id): return try persistent(id)
     default: return try leaf(node)
     }
+  }
+
+  /// Begins with a container. Its `leave` must follow.
+  mutating func enter(_ node: Int32) throws(CheckpointError) {
+    guard !isOpen[Int(node)] else {
+      throw CheckpointError(.unsupported, "a container that holds itself; a tree cannot say that")
+    }
+    guard depth < Self.depthLimit else {
+      throw CheckpointError(.damaged, "containers nested more than \(Self.depthLimit) deep")
+    }
+    isOpen[Int(node)] = true
+    depth += 1
+  }
+
+  mutating func leave(_ node: Int32) {
+    isOpen[Int(node)] = false
+    depth -= 1
   }
 
   /// Leaves that are rare.

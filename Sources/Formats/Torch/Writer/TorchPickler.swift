@@ -110,6 +110,7 @@ struct TorchPickler {
   }
 
   private mutating func write(_ dict: Dict) throws(CheckpointError) {
+    let dict = withoutModule(dict)
     switch dict.kind {
     case .plain, .defaultDict:
       if dict.kind != .plain { warn("a defaultdict was written as a dict") }

@@ -1,0 +1,102 @@
+"""Modules that were pickled whole: what comes out is torch's own `state_dict()`, and loads into the module again."""
+
+import io
+
+import fixture_modules
+import make_module_fixtures as modules
+import pytest
+import torch
+from checkpoints import load_safely, tensors
+from conftest import FIXTURES
+from equality import assert_same, plain
+from torch import nn
+
+FILES = sorted(path for path in (FIXTURES / "modules").iterdir() if path.suffix in (".pt", ".pkl"))
+FILES += [FIXTURES / name for name in modules.OLD]
+
+
+def label(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+def journey(ckpt, path, folder):
+    """Through an .h5 into a .pt, and what the safe loader finds there."""
+    ckpt.succeed("convert", path, folder / "a.h5")
+    ckpt.succeed("verify", folder / "a.h5")
+    assert ckpt.json("diff", path, folder / "a.h5")["equal"]
+    ckpt.succeed("convert", folder / "a.h5", folder / "a.pt")
+    return load_safely(folder / "a.pt")
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_state_dict_after_both_conversions(ckpt, path, tmp_path):
+    expected = modules.as_state_dicts(modules.load(path))
+    assert_same(plain(expected), journey(ckpt, path, tmp_path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_inspect_names_what_torch_names(ckpt, path, tmp_path):
+    ckpt.succeed("convert", path, tmp_path / "a.h5")
+    expected = [name for name, _ in tensors(modules.as_state_dicts(modules.load(path)))]
+    for file in (path, tmp_path / "a.h5"):
+        listed = [tensor["path"] for tensor in ckpt.json("inspect", file)["tensors"]]
+        extra = {"steps", "history.losses.1", "0.weight"} if path.stem.startswith(("mixed", "normed")) else set()
+        assert [name for name in listed if name in expected] == expected
+        assert set(listed) - set(expected) <= extra
+
+
+@pytest.mark.parametrize("name", ["mixed.pt", "mixed_protocol4.pkl"])
+def test_it_loads_into_the_class(ckpt, name, tmp_path):
+    path = FIXTURES / "modules" / name
+    state = journey(ckpt, path, tmp_path)
+    model = fixture_modules.Mixed().to(state["embed.weight"].dtype)
+    assert not any(model.load_state_dict(state, strict=True))
+    old = modules.load(path)
+    assert all(torch.equal(a, b) for a, b in zip(old.state_dict().values(), model.state_dict().values()))
+
+
+def test_the_class_is_shown(ckpt, tmp_path):
+    path = FIXTURES / "modules" / "mixed.pt"
+    ckpt.succeed("convert", path, tmp_path / "a.h5")
+    for file in (path, tmp_path / "a.h5"):
+        assert "fixture_modules.Mixed" in ckpt.succeed("inspect", file).out
+        values = {value["path"]: value["value"] for value in ckpt.json("inspect", file)["values"]}
+        assert values["@module.class"] == "fixture_modules.Mixed"
+        assert values["@module.modules.conv.0.class"] == "torch.nn.modules.conv.Conv1d"
+        assert values["@module.training"] is True
+
+
+def test_code_of_a_graph_is_not_run(ckpt, tmp_path):
+    """torch.fx keeps generated code; a reader that ran it would leave a mark."""
+    graph = torch.fx.symbolic_trace(fixture_modules.Traced())
+    mark = tmp_path / "RUN"
+    graph._code = f"open({str(mark)!r}, 'w')\n" + graph._code
+    state = graph.__dict__.copy()
+    buffer = io.BytesIO()
+    torch.save(graph, buffer)
+    (tmp_path / "g.pt").write_bytes(buffer.getvalue())
+    got = journey(ckpt, tmp_path / "g.pt", tmp_path)
+    assert not mark.exists()
+    assert list(got) == list(graph.state_dict()) and state
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_nests_of_modules(ckpt, seed, tmp_path):
+    torch.manual_seed(seed)
+    path = tmp_path / "m.pt"
+    model = random_module(depth=4)
+    torch.save({"net": model, "step": seed}, path)
+    expected = {"net": modules.as_state_dicts(model), "step": seed}
+    assert_same(plain(expected), journey(ckpt, path, tmp_path))
+
+
+def random_module(depth):
+    kind = int(torch.randint(0, 7 if depth else 3, ()))
+    below = [random_module(depth - 1) for _ in range(3)] if kind > 2 else []
+    if kind > 4:
+        below.append(below[0])  # shared
+    return {
+        0: lambda: nn.Linear(2, 1, bias=False), 1: lambda: nn.BatchNorm1d(2, affine=False), 2: lambda: nn.GRU(1, 1),
+        3: lambda: nn.ModuleDict({f"é{i}": m for i, m in enumerate(below)}), 4: lambda: nn.ModuleList(below),
+        5: lambda: nn.Sequential(*below), 6: lambda: nn.Sequential(nn.Bilinear(1, 2, 1), *below),
+    }[kind]()  # fmt: skip
