@@ -61,7 +61,11 @@ public struct StateDict: Sendable {
   public var metadata: Value? { dict.attributes.first { $0.name.hasSameBytes(as: "_metadata") }?.value }
 
   /// The class of the module that was pickled whole, where this is the state of one.
-  public var moduleClass: String? {
+  public var moduleClass: String? { Self.moduleClass(of: .dict(dict)) }
+
+  /// Likewise for a value that may be one, tensors or not.
+  public static func moduleClass(of value: Value) -> String? {
+    guard case .dict(let dict) = value else { return nil }
     for field in dict.attributes {
       guard case .record(let module) = field.value, module.type == "torch.module" else { continue }
       if case .string(let name)? = module["class"] { return name }

@@ -36,7 +36,8 @@ enum TorchRecord {
 
   /// What a pickled module has besides its state dict: `class` (string), where there are any `state` (dict: its other
   /// attributes) and, for the outermost, `modules` (dict: full name -> such a record for each module below). Tensors are
-  /// not in it: they are entries of the dict, and records `torch.reference` stand for them.
+  /// not in it: they are entries of the dict, and records `torch.reference` stand for them. Where it is a program of
+  /// TorchScript, `constants` (tuple) is what the program names by number.
   static let module = "torch.module"
 
   /// The attribute of a state dict that is such a record.

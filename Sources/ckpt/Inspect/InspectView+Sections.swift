@@ -148,7 +148,7 @@ extension StateDict.Entry {
     guard let tensor else { return nil }
     var notes: [String] = []
     if let tiedTo { notes.append("= \(tiedTo)") }
-    if role == .buffer { notes.append("buffer") }
+    if role == .buffer { notes.append(tensor.kind == .buffer(persistent: false) ? "not persistent" : "buffer") }
     if role == .parameter, !tensor.requiresGrad { notes.append("frozen") }
     return FoldedRow(
       name: name, dtype: tensor.dtype, shape: tensor.shape, bytes: tiedTo == nil ? tensor.byteCount : 0, count: 1,

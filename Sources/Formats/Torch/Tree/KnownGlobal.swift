@@ -19,6 +19,8 @@ enum KnownGlobal: Sendable {
   case loadFromBytes
   /// How torch.fx pickles a module of generated code: (its `__dict__`, the source of imports).
   case graphModule
+  /// What TorchScript writes around lists and dicts, to say their type; the first argument is the value.
+  case typedValue
   /// `Variable` and `Parameter` as classes, which were called until PyTorch 0.4.
   case oldVariable(Tensor.Kind)
   case joblibArray
@@ -35,6 +37,8 @@ enum KnownGlobal: Sendable {
     case "torch.storage" where name == "_load_from_bytes": self = .loadFromBytes
     case "torch", "torch.cuda", "torch.storage": self = Self.torch(global)
     case "torch._utils": self = Self.rebuild(name)
+    case "torch.jit._pickle":
+      self = name == "restore_type_tag" || name.hasPrefix("build_") ? .typedValue : .unknown
     case "torch.fx.graph_module": self = name.hasPrefix("reduce_") ? .graphModule : .unknown
     case "torch._tensor": self = name == "_rebuild_from_type_v2" ? .rebuildFromType : .unknown
     case "torch.nn.parameter": self = name == "Parameter" ? .oldVariable(.parameter) : .unknown

@@ -19,6 +19,7 @@ extension TorchTree {
   ///
   /// A module is known by the three dictionaries that `Module.__init__` makes: its class may be anyone's.
   mutating func moduleParts(_ object: PickleObject) throws(CheckpointError) -> ModuleParts? {
+    if script != nil { return try scriptParts(object) }
     guard let fields = try moduleFields(object) else { return nil }
     var parts = ModuleParts(className: try moduleClass(object))
     for place in stride(from: 0, to: fields.count - 1, by: 2) {
@@ -110,7 +111,7 @@ extension TorchTree {
     return items
   }
 
-  private mutating func attributeName(_ node: Int32) throws(CheckpointError) -> String {
+  mutating func attributeName(_ node: Int32) throws(CheckpointError) -> String {
     guard case .string(let name) = try value(node) else {
       throw CheckpointError(.damaged, "a module's attribute whose name is no string")
     }
@@ -118,7 +119,7 @@ extension TorchTree {
   }
 
   /// What `Module.__init__` makes and nobody used: tables of hooks without any.
-  private func isMachinery(_ name: String, _ node: Int32) -> Bool {
+  func isMachinery(_ name: String, _ node: Int32) -> Bool {
     guard name.hasPrefix("_"), name.contains("hook") else { return false }
     return isNone(node) || dictItems(node)?.isEmpty == true
   }

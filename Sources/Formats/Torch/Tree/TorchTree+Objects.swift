@@ -143,6 +143,9 @@ extension TorchTree {
     case .numpyScalar: return try numpyScalar(arguments)
     case .numpyFromBuffer: return try numpyFromBuffer(node, arguments)
     case .loadFromBytes: return try loadedFromBytes(node, arguments)
+    case .typedValue:
+      guard arguments.count > 0 else { throw CheckpointError(.damaged, "a typed value without the value") }
+      return try value(arguments[0])
     case .encode: return .bytes(try encoded(arguments))
     case .bytes: return .bytes(try plainBytes(arguments))
     case .byteArray: return .byteArray(try plainBytes(arguments))
