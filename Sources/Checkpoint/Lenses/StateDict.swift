@@ -119,10 +119,16 @@ extension StateDict {
     switch value {
     case .tensor: true
     case .record(let record):
-      record.type.utf8.starts(with: "torch.".utf8)
-        && record.fields.contains { if case .tensor = $0.value { true } else { false } }
+      isTensor(record.type)
+        || record.type.utf8.starts(with: "torch.".utf8)
+          && record.fields.contains { if case .tensor = $0.value { true } else { false } }
     default: false
     }
+  }
+
+  /// Records that are tensors, though their own bytes are elsewhere or nowhere.
+  private static func isTensor(_ type: String) -> Bool {
+    type.hasSameBytes(as: "torch.wrapper_subclass") || type.hasSameBytes(as: "torch.meta_tensor")
   }
 
   static func isExtraState(_ name: String) -> Bool {

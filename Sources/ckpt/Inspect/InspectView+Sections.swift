@@ -93,8 +93,13 @@ extension InspectView {
     if let model = optimizer.names.model, case .dict(let dict)? = root[model] {
       for entry in dict.entries { if case .tensor(let tensor) = entry.value { byName[entry.key] = tensor.count } }
     }
-    return zip(optimizer.state.keys, optimizer.names.names).map { key, name in
-      if let count = byName[.string(name)] { return count }
+    let shapes = optimizer.state.shapes.flatMap { $0 }
+    return zip(zip(optimizer.state.keys, shapes), optimizer.names.names).map { state, name in
+      let (key, shape) = state
+      if let count = byName[.string(name)] ?? shape?.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue })
+      {
+        return count
+      }
       let slots = optimizer.state.slots(of: key)?.entries ?? []
       return slots.compactMap { if case .tensor(let tensor) = $0.value { tensor.count } else { nil } }.max()
     }

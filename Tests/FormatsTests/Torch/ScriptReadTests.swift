@@ -51,7 +51,8 @@ import Testing
     guard case .sequence(.list, let sizes)? = state["sizes"], case .int(2)? = sizes.last,
       case .sequence(.list, let rates)? = state["rates"], case .double(0.5)? = rates.last,
       case .sequence(.list, let flags)? = state["flags"], case .bool(true)? = flags.last,
-      case .int(1)? = state["names"].dict?["a"], case .bool(true)? = state["training"], case .none? = state["_parameters"].dict?["bias"]
+      case .int(1)? = state["names"].dict?["a"], case .bool(true)? = state["training"],
+      case .none? = state["_parameters"].dict?["bias"]
     else { return #expect(Bool(false), "\(state)") }
   }
 

@@ -12,7 +12,7 @@ extension TorchTree {
       return try legacyTensor(dtype, state)
     }
     if let module = try module(object) { return module }
-    if case .rebuildWrapper = callable { return try wrapperSubclass(object) }
+    if case .rebuildWrapper = callable { return try wrapperSubclass(object.arguments, states: object.states) }
     if case .joblibArray = callable { return try joblibArray(node, object) }
     if case .oldVariable(let kind) = callable, let value = try oldVariable(kind, object) { return value }
     if object.form == .call, let value = try applied(callable, object.callable, object.arguments, node: node) {
@@ -139,7 +139,7 @@ extension TorchTree {
     case .rebuildQuantized: return try quantized(arguments)
     case .rebuildMeta: return try metaTensor(arguments)
     case .rebuildNested: return try nestedTensor(arguments)
-    case .deviceFromNumPy, .deviceFromTensor: return try deviceTensor(arguments)
+    case .deviceFromNumPy, .deviceFromTensor: return try deviceTensor(node, arguments)
     case .numpyScalar: return try numpyScalar(arguments)
     case .numpyFromBuffer: return try numpyFromBuffer(node, arguments)
     case .loadFromBytes: return try loadedFromBytes(node, arguments)
