@@ -148,6 +148,38 @@ def test_inspect_names_algorithm_and_slots(ckpt, name, tmp_path):
         assert section["groups"][0]["params"] == [name for name, _ in run.model.named_parameters()]
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_whole_optimizers_are_their_state_dicts(ckpt, name, tmp_path):
+    """`torch.save(optimizer)`: the state is kept by parameter, which no safe loader takes."""
+    run = Run(name)
+    run.step(0)
+    torch.save({"model": run.model, "optimizer": run.optimizer}, tmp_path / "a.pt")
+    ckpt.succeed("convert", tmp_path / "a.pt", tmp_path / "a.h5")
+    assert ckpt.json("diff", tmp_path / "a.pt", tmp_path / "a.h5")["equal"]
+    ckpt.succeed("convert", tmp_path / "a.h5", tmp_path / "b.pt")
+    loaded = load_safely(tmp_path / "b.pt")
+    assert_same(plain(run.optimizer.state_dict()), loaded["optimizer"])
+    fresh, reference = Run(name), Run(name)
+    fresh.load(loaded)
+    reference.load(run.checkpoint())
+    fresh.step(1)
+    reference.step(1)
+    assert_same(reference.checkpoint(), fresh.checkpoint())
+
+
+def test_parameters_of_a_whole_optimizer_are_named(ckpt, tmp_path):
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    model.register_buffer("odd", torch.ones(3))
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW([{"params": decay}, {"params": rest, "weight_decay": 0}])
+    model(torch.randn(4, 2)).sum().backward()
+    optimizer.step()
+    torch.save({"model": model, "optimizer": optimizer}, tmp_path / "a.pt")
+    groups = next(s for s in ckpt.json("inspect", tmp_path / "a.pt")["sections"] if s["kind"] == "optimizer")["groups"]
+    assert [group["params"] for group in groups] == [["0.weight", "2.weight"], ["0.bias", "1.weight", "1.bias", "2.bias"]]
+
+
 def quarter(epoch):
     return 0.25**epoch
 

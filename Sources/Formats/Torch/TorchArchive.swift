@@ -119,7 +119,7 @@ struct TorchArchive {
     tree.script = constants == nil ? nil : ScriptCode(zip, verify: verify)
     tree.constants = constants
     result.root = try tree.root()
-    if tree.script != nil, StateDict.moduleClass(of: result.root) == nil {
+    if tree.script != nil, PickledModule(result.root) == nil {
       throw CheckpointError(.damaged, "a TorchScript archive whose pickle is no module")
     }
     result.warnings += tree.warnings

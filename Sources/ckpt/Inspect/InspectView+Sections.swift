@@ -118,7 +118,7 @@ extension InspectView {
     let row = listing.sections[index]
     let totals = ModelTotals(lens)
     let summary = totals.tensors > 0 ? totals.summary : "no plain tensor"
-    let pickled = lens.moduleClass.map { ", a pickled \(printable($0))" } ?? ""
+    let pickled = PickledModule(value).map { ", a pickled \(printable($0.className))" } ?? ""
     heading("Model", "\(summary)\(pickled)\(place(row))")
     var table = Table([
       Table.Column(title: "name", isFlexible: true),

@@ -16,6 +16,8 @@ struct ScriptCode {
   static let textLimit = 16 << 20
   /// Likewise for all texts together.
   static let totalLimit = 64 << 20
+  /// A text with more classes and names than this is not believed.
+  static let nameLimit = 200_000
 
   private let archive: ZipArchive
   private let verify: Bool
@@ -49,27 +51,41 @@ struct ScriptCode {
       return [:]
     }
     total += entry.size
-    var classes: [Key: ClassFacts] = [:]
+    var classes: [Key: ClassFacts]?
     try source.withBytes { (bytes) throws(CheckpointError) in
       classes = Self.classes(in: bytes)
     }
-    return classes
+    if classes == nil { isIncomplete = true }
+    return classes ?? [:]
   }
 
-  /// The classes of a text: a line `class Name(Module):`, and indented lines `__parameters__ = ["a", "b", ]`.
-  static func classes(in text: UnsafeRawBufferPointer) -> [Key: ClassFacts] {
+  /// The classes of a text: a line `class Name(Module):`, and indented lines `__parameters__ = ["a", "b", ]`. Nil for
+  /// one with too many names.
+  static func classes(in text: UnsafeRawBufferPointer) -> [Key: ClassFacts]? {
     var classes: [Key: ClassFacts] = [:]
     var current: Key?
-    for line in text.split(separator: 0x0A) {
+    var names = 0
+    var rest = text[...]
+    while !rest.isEmpty {
+      let line = rest.prefix { $0 != 0x0A }
+      rest = rest[line.endIndex...].dropFirst()
       if line.first != 0x20 {
         current = nil
         guard let (name, isModule) = heading(line) else { continue }
         current = .string(name)
+        names += 1
         classes[.string(name)] = ClassFacts(isModule: isModule)
       } else if let current {
-        if let names = list("  __parameters__ = [", line) { classes[current]?.parameters = names }
-        if let names = list("  __buffers__ = [", line) { classes[current]?.buffers = names }
+        if let found = list("  __parameters__ = [", line) {
+          classes[current]?.parameters = found
+          names += found.count
+        }
+        if let found = list("  __buffers__ = [", line) {
+          classes[current]?.buffers = found
+          names += found.count
+        }
       }
+      guard names <= nameLimit else { return nil }
     }
     return classes
   }
@@ -89,7 +105,7 @@ struct ScriptCode {
     guard beginning.withUTF8Buffer({ line.starts(with: $0) }) else { return nil }
     var names: Set<Key> = []
     var rest = line.dropFirst(count)
-    while let quote = rest.firstIndex(of: 0x22) {
+    while names.count <= nameLimit, let quote = rest.firstIndex(of: 0x22) {
       rest = rest[rest.index(after: quote)...]
       let name = unquoted(&rest)
       if let text = String(validating: name, as: UTF8.self) { names.insert(.string(text)) }

@@ -12,6 +12,7 @@ extension TorchTree {
       return try legacyTensor(dtype, state)
     }
     if let module = try module(object) { return module }
+    if let optimizer = try optimizer(object) { return optimizer }
     if case .rebuildWrapper = callable { return try wrapperSubclass(object.arguments, states: object.states) }
     if case .joblibArray = callable { return try joblibArray(node, object) }
     if case .oldVariable(let kind) = callable, let value = try oldVariable(kind, object) { return value }
