@@ -87,6 +87,23 @@ def test_code_of_a_graph_is_not_run(ckpt, tmp_path):
     assert list(got) == list(graph.state_dict()) and state
 
 
+def test_a_compiled_module(ckpt, tmp_path):
+    """Its names have the prefix that torch gives them; the compiler's callbacks, bound methods among them, are left out."""
+    model = torch.compile(fixture_modules.Traced())
+    torch.save(model, tmp_path / "m.pt")
+    got = journey(ckpt, tmp_path / "m.pt", tmp_path)
+    assert_same(plain(modules.as_state_dicts(model)), got)
+    assert "_orig_mod.layer.weight" in got
+
+
+def test_a_bound_method_is_kept_as_data(ckpt, tmp_path):
+    """How pickle writes one is `getattr` of an instance: nothing that runs unless something calls the result."""
+    torch.save({"weight": torch.ones(2), "callback": fixture_modules.Block().norm.extra_repr}, tmp_path / "m.pt")
+    with_callback = journey(ckpt, tmp_path / "m.pt", tmp_path)
+    assert torch.equal(with_callback["weight"], torch.ones(2))
+    assert list(with_callback["callback"]["args"][0]) == ["weight", "bias"]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_nests_of_modules(ckpt, seed, tmp_path):
     torch.manual_seed(seed)

@@ -20,6 +20,10 @@ extension TorchTree {
   /// A module is known by the three dictionaries that `Module.__init__` makes: its class may be anyone's.
   mutating func moduleParts(_ object: PickleObject) throws(CheckpointError) -> ModuleParts? {
     if script != nil { return try scriptParts(object) }
+    if case .compiledModule = known(object.callable), object.form == .call {
+      let arguments = try arguments(object.arguments, atLeast: 1, of: "a module of torch.compile")
+      return ModuleParts(className: try moduleClass(object), modules: [("_orig_mod", arguments[0])])
+    }
     guard let fields = try moduleFields(object) else { return nil }
     var parts = ModuleParts(className: try moduleClass(object))
     for place in stride(from: 0, to: fields.count - 1, by: 2) {
