@@ -49,6 +49,8 @@ def is_attribute(stem, name):
     """Whether a tensor is one that the module had besides its parameters and buffers."""
     if stem.startswith("script"):
         return name.startswith(("@constants.", "first.scales.", "1._packed_params.")) or name == "first.steps"
+    if stem.startswith("old"):
+        return name.endswith("scale")
     return {"mixed": name in ("steps", "history.losses.1"), "normed": name == "0.weight"}.get(stem.split("_")[0], False)
 
 

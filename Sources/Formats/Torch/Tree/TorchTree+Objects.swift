@@ -5,14 +5,14 @@ extension TorchTree {
   mutating func object(_ node: Int32, _ object: PickleObject) throws(CheckpointError) -> Value {
     let callable = known(object.callable)
     if let value = try container(callable, object) { return value }
+    if let module = try module(object) { return module }
+    if let optimizer = try optimizer(object) { return optimizer }
     if case .reconstructor = callable { return try reconstructed(object) }
     if case .numpyReconstruct = callable { return try numpyArray(node, object) }
     if case .numpyDType = callable { return try numpyDTypeValue(object) }
     if case .legacyTensor(let dtype) = callable, let state = object.states.last {
       return try legacyTensor(dtype, state)
     }
-    if let module = try module(object) { return module }
-    if let optimizer = try optimizer(object) { return optimizer }
     if case .rebuildWrapper = callable { return try wrapperSubclass(object.arguments, states: object.states) }
     if case .joblibArray = callable { return try joblibArray(node, object) }
     if case .oldVariable(let kind) = callable, let value = try oldVariable(kind, object) { return value }
