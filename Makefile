@@ -78,6 +78,7 @@ fixtures: venv
 	.venv/bin/python fixtures/make_legacy_fixtures.py
 	.venv/bin/python fixtures/make_dcp_fixtures.py
 	.venv/bin/python fixtures/make_module_fixtures.py
+	.venv/bin/python fixtures/make_special_fixtures.py
 	.venv/bin/python fixtures/make_data.py
 	.venv/bin/python fixtures/make_optimizer_fixtures.py
 	.venv/bin/python fixtures/make_training_fixtures.py

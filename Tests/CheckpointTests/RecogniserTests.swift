@@ -117,6 +117,14 @@ import Testing
     ("Adafactor", "lr beta2_decay eps d weight_decay", "step row_var col_var"),
     ("Muon", "lr weight_decay momentum nesterov ns_coefficients eps ns_steps adjust_lr_fn", "momentum_buffer"),
     ("LBFGS", "lr max_iter max_eval tolerance_grad tolerance_change history_size line_search_fn", "d t old_dirs"),
+    ("SparseAdam", "lr betas eps maximize", "step exp_avg exp_avg_sq"),
+    ("Lion", "lr betas weight_decay", "exp_avg"),
+    ("SOAP", "lr betas eps weight_decay precondition_frequency", "step exp_avg exp_avg_sq GG Q"),
+    ("Shampoo", "lr momentum weight_decay epsilon update_freq", "step precond_0 inv_precond_0"),
+    ("Shampoo", "lr betas beta3 epsilon weight_decay max_preconditioner_dim", "block_0"),
+    ("Adafactor (Hugging Face)", "lr eps clip_threshold relative_step scale_parameter warmup_init", "step RMS"),
+    ("Adam or AdamW (8-bit, bitsandbytes)", "lr betas eps weight_decay", "step state1 state2 qmap1 qmap2 absmax1"),
+    ("8-bit (bitsandbytes)", "lr betas eps weight_decay", "step state1 qmap1 absmax1"),
   ])
   func algorithmIsTold(name: String, options: String, slots: String) throws {
     let group = options.split(separator: " ").map { Dict.Entry(.string(String($0)), .bool(false)) }

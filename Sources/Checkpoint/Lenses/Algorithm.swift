@@ -15,6 +15,16 @@ extension OptimizerState {
       let evidence = (rule.options.map { "'\($0)' in its groups" } + rule.slots.map { "'\($0)' in its state" })
       return Algorithm(name: rule.name, reason: evidence.joined(separator: ", "))
     }
+    if options.contains(.string("betas")), !options.contains(.string("eps")),
+      slots.subtracting([.string("step")]) == [.string("exp_avg")]
+    {
+      return Algorithm(name: "Lion", reason: "'betas' without 'eps' in its groups, and only 'exp_avg' in its state")
+    }
+    if options.isSuperset(of: ["betas", "eps"].map(Key.string)), !options.contains(.string("weight_decay")),
+      slots.hasMoments
+    {
+      return Algorithm(name: "SparseAdam", reason: "moments as Adam has them, and no 'weight_decay' in its groups")
+    }
     if options.isSuperset(of: ["betas", "eps", "weight_decay"].map(Key.string)), slots.isEmpty || slots.hasMoments {
       return adam(options)
     }
@@ -64,6 +74,13 @@ extension OptimizerState {
     Rule(name: "Adadelta", slots: ["square_avg", "acc_delta"]),
     Rule(name: "RMSprop", options: ["alpha", "centered"]),
     Rule(name: "SGD", options: ["momentum", "dampening"]),
+    Rule(name: "Adafactor (Hugging Face)", options: ["relative_step", "warmup_init"]),
+    Rule(name: "SOAP", slots: ["GG", "Q"]),
+    Rule(name: "Shampoo", options: ["max_preconditioner_dim"]),
+    Rule(name: "Shampoo", slots: ["precond_0", "inv_precond_0"]),
+    Rule(name: "Adam or AdamW (8-bit, bitsandbytes)", options: ["betas"], slots: ["state1", "state2", "qmap1"]),
+    Rule(name: "8-bit (bitsandbytes)", slots: ["state1", "qmap1"]),
+    Rule(name: "8-bit (bitsandbytes)", slots: ["__bnb_optimizer_quant_state__"]),
     Rule(name: "AdamW (Hugging Face)", options: ["correct_bias", "betas"]),
   ]
 }

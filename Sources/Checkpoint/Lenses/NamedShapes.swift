@@ -50,18 +50,25 @@ struct NamedShapes {
 
 extension OptimizerState {
   /// The shape of each parameter, by group; nil where there is no state yet that tells it.
-  var shapes: [[[Int]?]] {
+  public var shapes: [[[Int]?]] {
     groups.map { group in group.params.map { slots(of: $0).flatMap(Self.shape) } }
   }
 
   /// Slots that have the parameter's own shape whatever it is, a scalar included.
   private static let likeParameter = [
     "exp_avg", "momentum_buffer", "square_avg", "sum", "exp_inf", "exp_avg_sq", "prev", "ax", "acc_delta", "variance",
+    "state1",
   ]
 
   private static func shape(of slots: Dict) -> [Int]? {
     for name in likeParameter {
-      if case .tensor(let tensor)? = slots[name] { return tensor.shape }
+      if let shape = slots[name].flatMap(shape(of:)) { return shape }
+    }
+    if let shape = factored(slots) { return shape }
+    // L-BFGS keeps one flat vector for all parameters, at the first.
+    if slots["prev_flat_grad"] != nil { return nil }
+    if case .dict(let wrapped)? = slots["__bnb_optimizer_quant_state__"] {
+      return wrapped["state1"].flatMap(shape(of:))
     }
     // A slot that is not known here: where all tensors but scalars agree, that is the parameter's shape.
     var common: [Int]?
@@ -71,5 +78,33 @@ extension OptimizerState {
       common = tensor.shape
     }
     return common
+  }
+
+  /// Of a tensor, or of a subclass that wraps others, as quantised states are.
+  private static func shape(of slot: Value) -> [Int]? {
+    switch slot {
+    case .tensor(let tensor): tensor.shape
+    case .record(let record):
+      record.type.hasSameBytes(as: "torch.wrapper_subclass") ? record["size"].flatMap(sizes) : nil
+    default: nil
+    }
+  }
+
+  private static func sizes(_ value: Value) -> [Int]? {
+    switch value {
+    case .size(let sizes): return sizes.map { Int($0) }
+    case .sequence(_, let items):
+      let sizes = items.compactMap { if case .int(let size) = $0 { Int(size) } else { nil } }
+      return sizes.count == items.count ? sizes : nil
+    default: return nil
+    }
+  }
+
+  /// Adafactor keeps a matrix's rows and columns in place of the matrix.
+  private static func factored(_ slots: Dict) -> [Int]? {
+    guard case .tensor(let rows)? = slots["row_var"], case .tensor(let columns)? = slots["col_var"],
+      rows.shape.count == columns.shape.count
+    else { return nil }
+    return zip(rows.shape, columns.shape).map { max($0, $1) }
   }
 }

@@ -30,7 +30,10 @@ public enum Recogniser {
       for index in (0..<children.count).reversed() {
         let (step, child) = children[index]
         switch child {
-        case .dict, .sequence, .record: open.append((child, path.appending(step)))
+        case .dict, .sequence: open.append((child, path.appending(step)))
+        // A tensor's parts are no model.
+        case .record(let record) where !record.type.utf8.starts(with: "torch.".utf8):
+          open.append((child, path.appending(step)))
         default: break
         }
       }

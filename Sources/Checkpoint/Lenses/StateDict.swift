@@ -38,13 +38,15 @@ public struct StateDict: Sendable {
     var index: [Key: Int] = [:]
     index.reserveCapacity(dict.count)
     let names = Set(dict.entries.map(\.key))
+    // A module that was pickled whole says of each tensor what it is.
+    let isModule = PickledModule.isOne(dict) && dict.entries.contains { Self.isParameter($0.value) }
     var owners = TieFinder()
     for (position, entry) in dict.entries.enumerated() {
       guard case .string(let name) = entry.key else { return nil }
       let owner = owners.owner(of: entry.value, at: position)
       entries.append(
         Entry(
-          name: name, value: entry.value, role: Self.role(of: name, entry.value, in: names),
+          name: name, value: entry.value, role: Self.role(of: name, entry.value, in: names, isModule: isModule),
           tiedTo: owner.map { entries[$0].name }))
       if index[entry.key] == nil { index[entry.key] = position }
     }
@@ -59,15 +61,6 @@ public struct StateDict: Sendable {
 
   /// PyTorch's `_metadata`: the versions of the modules.
   public var metadata: Value? { dict.attributes.first { $0.name.hasSameBytes(as: "_metadata") }?.value }
-
-  /// The class of the module that was pickled whole, where this is the state of one.
-  public var moduleClass: String? {
-    for field in dict.attributes {
-      guard case .record(let module) = field.value, module.type == "torch.module" else { continue }
-      if case .string(let name)? = module["class"] { return name }
-    }
-    return nil
-  }
 
   /// Names that share one storage, in groups of two and more.
   public var ties: [[String]] {
@@ -115,23 +108,34 @@ extension StateDict {
     switch value {
     case .tensor: true
     case .record(let record):
-      record.type.utf8.starts(with: "torch.".utf8)
-        && record.fields.contains { if case .tensor = $0.value { true } else { false } }
+      isTensor(record.type)
+        || record.type.utf8.starts(with: "torch.".utf8)
+          && record.fields.contains { if case .tensor = $0.value { true } else { false } }
     default: false
     }
+  }
+
+  /// Records that are tensors, though their own bytes are elsewhere or nowhere.
+  private static func isTensor(_ type: String) -> Bool {
+    type.hasSameBytes(as: "torch.wrapper_subclass") || type.hasSameBytes(as: "torch.meta_tensor")
   }
 
   static func isExtraState(_ name: String) -> Bool {
     lastComponent(name).elementsEqual("_extra_state".utf8)
   }
 
-  private static func role(of name: String, _ value: Value, in names: Set<Key>) -> Role {
+  private static func isParameter(_ value: Value) -> Bool {
+    if case .tensor(let tensor) = value { tensor.kind == .parameter } else { false }
+  }
+
+  private static func role(of name: String, _ value: Value, in names: Set<Key>, isModule: Bool) -> Role {
     if isExtraState(name) { return .extraState }
     guard case .tensor(let tensor) = value else { return .presumedParameter }
     switch tensor.kind {
     case .parameter: return .parameter
     case .buffer: return .buffer
     case .tensor:
+      if isModule { return .buffer }
       let trainable = tensor.dtype.isFloatingPoint || tensor.dtype.isComplex
       return !trainable || isBuffer(name, tensor.shape, in: names) ? .buffer : .presumedParameter
     }

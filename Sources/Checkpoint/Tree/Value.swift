@@ -71,7 +71,7 @@ public struct Record: Sendable {
     case "torch.tensor_with_attributes", "torch.device_tensor": field == "tensor"
     case "numpy.ndarray": field == "array"
     case "python.object", "python.reduce": field == "state" || field == "pairs" || field == "items"
-    case "torch.module": field == "state"
+    case "torch.module", "torch.wrapper_subclass": field == "state"
     default: false
     }
   }

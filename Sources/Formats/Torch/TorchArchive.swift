@@ -29,9 +29,9 @@ struct TorchArchive {
     }
     (zip, warnings) = salvages ? try ZipArchive.salvaged(file) : (try ZipArchive(file, part: part), [])
     (self.verify, self.salvages) = (verify, salvages)
-    guard zip.entry("constants.pkl") == nil else {
+    guard zip.entry("model.json") == nil else {
       throw CheckpointError(
-        .unsupported, "a TorchScript archive (it has constants.pkl): a program, not a checkpoint",
+        .unsupported, "a TorchScript archive as before PyTorch 1.4 (it has model.json)",
         advice: "In Python, save torch.jit.load(file).state_dict() with torch.save, and convert that.")
     }
     guard let entry = zip.entry("data.pkl") else {
@@ -92,9 +92,10 @@ struct TorchArchive {
   func read() throws(CheckpointError) -> Checkpoint {
     do throws(CheckpointError) {
       var result = Checkpoint(root: .none, warnings: warnings)
+      let constants = try zip.entry("constants.pkl").map { (e) throws(CheckpointError) in try readConstants(e) }
       try zip.source(pickleEntry, verify: verify).withBytes { (bytes) throws(CheckpointError) in
         do throws(CheckpointError) {
-          try read(bytes, into: &result)
+          try read(bytes, constants, into: &result)
         } catch {
           throw error.at("record data.pkl")
         }
@@ -105,14 +106,22 @@ struct TorchArchive {
     }
   }
 
-  private func read(_ bytes: UnsafeRawBufferPointer, into result: inout Checkpoint) throws(CheckpointError) {
+  /// - Parameter constants: what `constants.pkl` holds, in an archive of TorchScript.
+  private func read(
+    _ bytes: UnsafeRawBufferPointer, _ constants: Value?, into result: inout Checkpoint
+  ) throws(CheckpointError) {
     let limits = PickleMachine.Limits(bytesInFile: pickleEntry.payload.count)
     let (pickle, length) = try PickleMachine.run(bytes, limits: limits)
     if length < bytes.count { result.warnings.append("\(bytes.count - length) bytes follow the pickle's end") }
     let storages = TorchStorages(
       ZipStorages(archive: zip, verify: verify), bigEndian: isBigEndian, salvages: salvages)
     var tree = try TorchTree(pickle, bytes: bytes, storages: storages)
+    tree.script = constants == nil ? nil : ScriptCode(zip, verify: verify)
+    tree.constants = constants
     result.root = try tree.root()
+    if tree.script != nil, PickledModule(result.root) == nil {
+      throw CheckpointError(.damaged, "a TorchScript archive whose pickle is no module")
+    }
     result.warnings += tree.warnings
   }
 }

@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// The types of `Record` that a PyTorch file may give, and their fields. Other formats store them by these names, and
 /// the writer turns them back into what they were, so the names never change.
 enum TorchRecord {
@@ -36,11 +38,12 @@ enum TorchRecord {
 
   /// What a pickled module has besides its state dict: `class` (string), where there are any `state` (dict: its other
   /// attributes) and, for the outermost, `modules` (dict: full name -> such a record for each module below). Tensors are
-  /// not in it: they are entries of the dict, and records `torch.reference` stand for them.
-  static let module = "torch.module"
+  /// not in it: they are entries of the dict, and records `torch.reference` stand for them. Where it is a program of
+  /// TorchScript, `constants` (tuple) is what the program names by number.
+  static let module = PickledModule.type
 
   /// The attribute of a state dict that is such a record.
-  static let moduleAttribute = "module"
+  static let moduleAttribute = PickledModule.attribute
 
   /// A tensor of the state dict that this belongs to, by `name` (string).
   static let reference = "torch.reference"

@@ -22,7 +22,7 @@ public enum TorchZip {
 
   /// Reads the tree. Tensors' bytes stay in the mapped file until they are asked for.
   ///
-  /// - Throws: `damaged` for what the format does not allow, `unsupported` for TorchScript and the like; all errors
+  /// - Throws: `damaged` for what the format does not allow, `unsupported` for archives of other kinds; all errors
   ///   name the file and the place in it.
   public static func read(_ path: String, options: ReadOptions = ReadOptions()) throws(CheckpointError) -> Checkpoint {
     try TorchArchive(path, verify: options.verifyChecksums, salvages: options.salvages).read()

@@ -60,7 +60,10 @@ struct ZipArchive: Sendable {
   func place(of entry: ZipEntry) -> String { (label.map { "\($0): " } ?? "") + "record \(entry.name)" }
 
   /// The record of a name (without the top folder).
-  func entry(_ name: String) -> ZipEntry? { index.place(of: name).map { entries[$0] } }
+  func entry(_ name: String) -> ZipEntry? { place(of: name).map { entries[$0] } }
+
+  /// Its place in `entries`.
+  func place(of name: String) -> Int? { index.place(of: name) }
 
   /// The place in `entries` of the record `data/<key>`.
   func storageIndex(_ key: String) -> Int? { index.place(ofStorage: key) }

@@ -16,7 +16,9 @@ enum StartWeights {
         throw CheckpointError(
           .damaged, "has no model: no dictionary of tensors under names", advice: "ckpt inspect shows what is in it.")
       }
-      return try model.loadStateDict(dict, allowMissing: allowMissing, allowUnexpected: allowUnexpected)
+      // Of a whole module, what its state_dict() would give.
+      let state = PickledModule(.dict(dict))?.stateDict ?? dict
+      return try model.loadStateDict(state, allowMissing: allowMissing, allowUnexpected: allowUnexpected)
     } catch {
       throw error.inFile(path)
     }

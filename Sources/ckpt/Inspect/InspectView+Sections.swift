@@ -93,8 +93,13 @@ extension InspectView {
     if let model = optimizer.names.model, case .dict(let dict)? = root[model] {
       for entry in dict.entries { if case .tensor(let tensor) = entry.value { byName[entry.key] = tensor.count } }
     }
-    return zip(optimizer.state.keys, optimizer.names.names).map { key, name in
-      if let count = byName[.string(name)] { return count }
+    let shapes = optimizer.state.shapes.flatMap { $0 }
+    return zip(zip(optimizer.state.keys, shapes), optimizer.names.names).map { state, name in
+      let (key, shape) = state
+      if let count = byName[.string(name)] ?? shape?.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue })
+      {
+        return count
+      }
       let slots = optimizer.state.slots(of: key)?.entries ?? []
       return slots.compactMap { if case .tensor(let tensor) = $0.value { tensor.count } else { nil } }.max()
     }
@@ -113,7 +118,7 @@ extension InspectView {
     let row = listing.sections[index]
     let totals = ModelTotals(lens)
     let summary = totals.tensors > 0 ? totals.summary : "no plain tensor"
-    let pickled = lens.moduleClass.map { ", a pickled \(printable($0))" } ?? ""
+    let pickled = PickledModule(value).map { ", a pickled \(printable($0.className))" } ?? ""
     heading("Model", "\(summary)\(pickled)\(place(row))")
     var table = Table([
       Table.Column(title: "name", isFlexible: true),
@@ -148,7 +153,7 @@ extension StateDict.Entry {
     guard let tensor else { return nil }
     var notes: [String] = []
     if let tiedTo { notes.append("= \(tiedTo)") }
-    if role == .buffer { notes.append("buffer") }
+    if role == .buffer { notes.append(tensor.kind == .buffer(persistent: false) ? "not persistent" : "buffer") }
     if role == .parameter, !tensor.requiresGrad { notes.append("frozen") }
     return FoldedRow(
       name: name, dtype: tensor.dtype, shape: tensor.shape, bytes: tiedTo == nil ? tensor.byteCount : 0, count: 1,

@@ -44,7 +44,7 @@ import Testing
   @Test func keepsTheRestBesideTheStateDict() throws {
     let checkpoint = try OldFile(folder: "modules", name: "mixed.pt").read()
     let state = try #require(StateDict(checkpoint.root))
-    #expect(state.moduleClass == "fixture_modules.Mixed")
+    #expect(PickledModule(checkpoint.root)?.className == "fixture_modules.Mixed")
     #expect(
       state.ties == [
         ["first.scale", "second.scale"], ["first.norm.weight", "second.norm.weight"],
@@ -77,6 +77,52 @@ import Testing
         "a module of class fixture_modules.Mixed was written as its state dict; its other attributes were left out, "
           + "tensors among them: steps, history.losses.1"
       ])
+  }
+
+  private func bytes(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } }
+
+  /// A module by hand, of protocol 2: NEWOBJ and a BUILD of its attributes, after the three that make it a module.
+  private func archive(modules: String = "}", _ attributes: String) -> [UInt8] {
+    let state = "}(S'_parameters'\n}S'_buffers'\n}S'_modules'\n\(modules)\(attributes)ub"
+    return TorchArchiveBuilder.archive(pickle: bytes("\u{80}\u{2}cmine\nNet\n)\u{81}q\0\(state)."))
+  }
+
+  /// A parent that a child knows, a list that holds itself: the attribute is left out and named, the module is read.
+  @Test func attributesThatHoldThemselvesAreLeftOut() throws {
+    let file = try ScratchFile("self.pt", archive("S'parent'\nh\0S'list'\n]q\u{1}h\u{1}aS'label'\nS'kept'\n"))
+    let checkpoint = try TorchZip.read(file.path)
+    guard case .dict(let dict) = checkpoint.root, case .record(let module)? = dict.attributes.first?.value else {
+      return #expect(Bool(false))
+    }
+    #expect(module["state"].dict?.entries.map(\.key) == [.string("label")])
+    for name in ["parent", "list"] {
+      #expect(checkpoint.warnings.contains { $0.hasPrefix("\(name): ") && $0.hasSuffix("the attribute was left out") })
+    }
+  }
+
+  /// As in Python the last of a name wins, so that no dictionary of the tree has a name twice.
+  @Test func namesThatComeTwiceAreOne() throws {
+    let child = "cmine\nChild\n)\u{81}}(S'_parameters'\n}S'_buffers'\n}S'_modules'\n}S'n'\nI1\nub"
+    let modules = "}(S'a'\n\(child)S'a'\n\(child)u"
+    let file = try ScratchFile("twice.pt", archive(modules: modules, "S'x'\nI1\nS'x'\nI2\n"))
+    let root = try TorchZip.read(file.path).root
+    guard case .dict(let dict) = root, case .record(let module)? = dict.attributes.first?.value else {
+      return #expect(Bool(false))
+    }
+    #expect(module["modules"].dict?.count == 1)
+    guard case .int(2)? = module["state"].dict?["x"], module["state"].dict?.count == 1 else {
+      return #expect(Bool(false))
+    }
+    let folder = TemporaryFolder()
+    try NativeFormat.write(root, to: folder.file("a.h5"))
+    #expect(try ContentDigest.compute(NativeFormat.read(folder.file("a.h5")).root) == ContentDigest.compute(root))
+  }
+
+  /// A buffer that no name tells from a parameter is none in a module that was pickled.
+  @Test func buffersAreKnownForWhatTheyAre() throws {
+    let state = try #require(StateDict(OldFile(folder: "modules", name: "graph.pt").read().root))
+    #expect(state["shift"]?.role == .buffer)
+    #expect(state.trainable.map(\.name) == ["layer.weight", "layer.bias", "norm.weight", "norm.bias"])
   }
 
   /// Attributes beyond what an attribute of HDF5 holds are fields of a record (VAL-10).

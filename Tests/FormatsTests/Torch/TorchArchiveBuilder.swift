@@ -1,8 +1,9 @@
 /// Makes small archives by hand: one pickle, and storages.
 enum TorchArchiveBuilder {
-  static func archive(pickle: [UInt8], storages: [[UInt8]] = []) -> [UInt8] {
+  static func archive(pickle: [UInt8], storages: [[UInt8]] = [], more: [(String, [UInt8])] = []) -> [UInt8] {
     var records = [("data.pkl", pickle), ("version", Array("3\n".utf8))]
     for (index, storage) in storages.enumerated() { records.append(("data/\(index)", storage)) }
+    records += more
     var body: [UInt8] = []
     var directory: [UInt8] = []
     for (name, data) in records {

@@ -19,6 +19,10 @@ enum KnownGlobal: Sendable {
   case loadFromBytes
   /// How torch.fx pickles a module of generated code: (its `__dict__`, the source of imports).
   case graphModule
+  /// How torch.compile pickles a module: (the module, what compiles it).
+  case compiledModule
+  /// What TorchScript writes around lists and dicts, to say their type; the first argument is the value.
+  case typedValue
   /// `Variable` and `Parameter` as classes, which were called until PyTorch 0.4.
   case oldVariable(Tensor.Kind)
   case joblibArray
@@ -35,6 +39,9 @@ enum KnownGlobal: Sendable {
     case "torch.storage" where name == "_load_from_bytes": self = .loadFromBytes
     case "torch", "torch.cuda", "torch.storage": self = Self.torch(global)
     case "torch._utils": self = Self.rebuild(name)
+    case "torch._dynamo.eval_frame": self = name == "OptimizedModule" ? .compiledModule : .unknown
+    case "torch.jit._pickle":
+      self = name == "restore_type_tag" || name.hasPrefix("build_") ? .typedValue : .unknown
     case "torch.fx.graph_module": self = name.hasPrefix("reduce_") ? .graphModule : .unknown
     case "torch._tensor": self = name == "_rebuild_from_type_v2" ? .rebuildFromType : .unknown
     case "torch.nn.parameter": self = name == "Parameter" ? .oldVariable(.parameter) : .unknown
@@ -130,6 +137,8 @@ extension PickleGlobal {
     let module = KnownGlobal.modern(module)
     return "\(module).\(module == "builtins" ? KnownGlobal.modern(builtin: name) : name)"
   }
+
+  var isGetattr: Bool { name == "getattr" && KnownGlobal.modern(module) == "builtins" }
 
   /// Whether this runs code, starts programs or reaches files. No checkpoint has a reason to name such a thing: a file
   /// that does was made to attack whoever loads it with Python. (Nothing of it is run here.)

@@ -19,6 +19,11 @@ extension TorchTree {
   ///
   /// A module is known by the three dictionaries that `Module.__init__` makes: its class may be anyone's.
   mutating func moduleParts(_ object: PickleObject) throws(CheckpointError) -> ModuleParts? {
+    if script != nil { return try scriptParts(object) }
+    if case .compiledModule = known(object.callable), object.form == .call {
+      let arguments = try arguments(object.arguments, atLeast: 1, of: "a module of torch.compile")
+      return ModuleParts(className: try moduleClass(object), modules: [("_orig_mod", arguments[0])])
+    }
     guard let fields = try moduleFields(object) else { return nil }
     var parts = ModuleParts(className: try moduleClass(object))
     for place in stride(from: 0, to: fields.count - 1, by: 2) {
@@ -58,23 +63,24 @@ extension TorchTree {
     // One state may be that of many objects.
     try spend(bytes: fields.count * 8)
     var found = 0
-    for place in stride(from: 0, to: fields.count - 1, by: 2) where dictItems(fields[place + 1]) != nil {
-      guard let key = bytes(ofKey: fields[place]) else { continue }
-      if Self.moduleKeys.contains(where: { $0.elementsEqual(key) }) { found += 1 }
+    for place in stride(from: 0, to: fields.count - 1, by: 2) where isDict(fields[place + 1]) {
+      if Self.moduleKeys.contains(where: { isKey(fields[place], $0) }) { found += 1 }
     }
     return found == Self.moduleKeys.count ? fields : nil
   }
 
   private static let moduleKeys = ["_parameters", "_buffers", "_modules"].map { Array($0.utf8) }
 
-  private func bytes(ofKey node: Int32) -> UnsafeRawBufferPointer? {
+  /// Whether a key is this text, however the pickle has it.
+  func isKey(_ node: Int32, _ text: [UInt8]) -> Bool {
     switch pickle.nodes[Int(node)] {
-    case .string(let span), .byteString(let span): UnsafeRawBufferPointer(rebasing: bytes[span.range])
-    default: nil
+    case .string(let span), .byteString(let span): bytes[span.range].elementsEqual(text)
+    case .stringOwned(let index), .byteStringOwned(let index): pickle.owned[Int(index)] == text
+    default: false
     }
   }
 
-  private mutating func moduleClass(_ object: PickleObject) throws(CheckpointError) -> String {
+  mutating func moduleClass(_ object: PickleObject) throws(CheckpointError) -> String {
     switch known(object.callable) {
     case .reconstructor:
       return try className(try arguments(object.arguments, atLeast: 1, of: "copyreg._reconstructor")[0])
@@ -85,12 +91,26 @@ extension TorchTree {
     return try modernName(Int(index))
   }
 
+  /// Whether `dictItems` may have items, told without making them.
+  func isDict(_ node: Int32) -> Bool {
+    switch pickle.nodes[Int(node)] {
+    case .dict: return true
+    case .object(let index):
+      switch known(pickle.objects[Int(index)].callable) {
+      case .orderedDict, .defaultDict: return true
+      default: return false
+      }
+    default: return false
+    }
+  }
+
   /// Keys and values of a dict or an OrderedDict, alternating.
-  private func dictItems(_ node: Int32) -> [Int32]? {
+  func dictItems(_ node: Int32) -> [Int32]? {
     switch pickle.nodes[Int(node)] {
     case .dict(let index): return pickle.containers[Int(index)]
     case .object(let index):
       let object = pickle.objects[Int(index)]
+      if case .defaultDict = known(object.callable) { return object.pairs }
       guard case .orderedDict = known(object.callable) else { return nil }
       guard case .tuple(let run) = pickle.nodes[Int(object.arguments)] else { return nil }
       guard run.count > 0 else { return object.pairs }
@@ -102,6 +122,7 @@ extension TorchTree {
 
   private mutating func items(_ node: Int32) throws(CheckpointError) -> [ModuleParts.Item] {
     let nodes = dictItems(node) ?? []
+    try spend(bytes: nodes.count * 8)
     var items: [ModuleParts.Item] = []
     items.reserveCapacity(nodes.count / 2)
     for place in stride(from: 0, to: nodes.count - 1, by: 2) {
@@ -110,7 +131,7 @@ extension TorchTree {
     return items
   }
 
-  private mutating func attributeName(_ node: Int32) throws(CheckpointError) -> String {
+  mutating func attributeName(_ node: Int32) throws(CheckpointError) -> String {
     guard case .string(let name) = try value(node) else {
       throw CheckpointError(.damaged, "a module's attribute whose name is no string")
     }
@@ -118,7 +139,7 @@ extension TorchTree {
   }
 
   /// What `Module.__init__` makes and nobody used: tables of hooks without any.
-  private func isMachinery(_ name: String, _ node: Int32) -> Bool {
+  func isMachinery(_ name: String, _ node: Int32) -> Bool {
     guard name.hasPrefix("_"), name.contains("hook") else { return false }
     return isNone(node) || dictItems(node)?.isEmpty == true
   }

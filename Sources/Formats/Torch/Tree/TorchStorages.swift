@@ -12,15 +12,18 @@ protocol StorageContainer: Sendable {
   func name(of key: String) -> String
 }
 
-/// The records `data/<key>` of an archive.
+/// The records `data/<key>` of an archive, or those of another folder.
 struct ZipStorages: StorageContainer {
   let archive: ZipArchive
   let verify: Bool
+  var folder = "data"
 
   var count: Int { archive.entries.count }
-  func place(of key: String) -> Int? { archive.storageIndex(key) }
+  func place(of key: String) -> Int? {
+    folder == "data" ? archive.storageIndex(key) : archive.place(of: "\(folder)/\(key)")
+  }
   func byteCount(at place: Int) -> Int { archive.entries[place].size }
-  func name(of key: String) -> String { "record data/\(key)" }
+  func name(of key: String) -> String { "record \(folder)/\(key)" }
 
   func source(at place: Int) throws(CheckpointError) -> any ByteSource {
     try archive.source(archive.entries[place], verify: verify)

@@ -5,14 +5,15 @@ extension TorchTree {
   mutating func object(_ node: Int32, _ object: PickleObject) throws(CheckpointError) -> Value {
     let callable = known(object.callable)
     if let value = try container(callable, object) { return value }
+    if let module = try module(object) { return module }
+    if let optimizer = try optimizer(object) { return optimizer }
     if case .reconstructor = callable { return try reconstructed(object) }
     if case .numpyReconstruct = callable { return try numpyArray(node, object) }
     if case .numpyDType = callable { return try numpyDTypeValue(object) }
     if case .legacyTensor(let dtype) = callable, let state = object.states.last {
       return try legacyTensor(dtype, state)
     }
-    if let module = try module(object) { return module }
-    if case .rebuildWrapper = callable { return try wrapperSubclass(object) }
+    if case .rebuildWrapper = callable { return try wrapperSubclass(object.arguments, states: object.states) }
     if case .joblibArray = callable { return try joblibArray(node, object) }
     if case .oldVariable(let kind) = callable, let value = try oldVariable(kind, object) { return value }
     if object.form == .call, let value = try applied(callable, object.callable, object.arguments, node: node) {
@@ -139,10 +140,13 @@ extension TorchTree {
     case .rebuildQuantized: return try quantized(arguments)
     case .rebuildMeta: return try metaTensor(arguments)
     case .rebuildNested: return try nestedTensor(arguments)
-    case .deviceFromNumPy, .deviceFromTensor: return try deviceTensor(arguments)
+    case .deviceFromNumPy, .deviceFromTensor: return try deviceTensor(node, arguments)
     case .numpyScalar: return try numpyScalar(arguments)
     case .numpyFromBuffer: return try numpyFromBuffer(node, arguments)
     case .loadFromBytes: return try loadedFromBytes(node, arguments)
+    case .typedValue:
+      guard arguments.count > 0 else { throw CheckpointError(.damaged, "a typed value without the value") }
+      return try value(arguments[0])
     case .encode: return .bytes(try encoded(arguments))
     case .bytes: return .bytes(try plainBytes(arguments))
     case .byteArray: return .byteArray(try plainBytes(arguments))

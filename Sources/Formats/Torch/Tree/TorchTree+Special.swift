@@ -123,19 +123,22 @@ extension TorchTree {
   }
 
   /// `_rebuild_wrapper_subclass(class, dtype, size, stride, offset, layout, device, requires_grad)` and its state.
-  mutating func wrapperSubclass(_ object: PickleObject) throws(CheckpointError) -> Value {
-    let arguments = try arguments(object.arguments, atLeast: 8, of: "a wrapper subclass")
+  mutating func wrapperSubclass(_ arguments: Int32, states: [Int32]) throws(CheckpointError) -> Value {
+    let arguments = try self.arguments(arguments, atLeast: 8, of: "a wrapper subclass")
     let name = try className(arguments[0])
     warn("\(name) is a tensor class that is not known; the tensors it wraps are kept")
     var fields = [Record.Field("class", .string(name))]
     let names = ["dtype", "size", "stride", "storage_offset", "layout", "device", "requires_grad"]
     for (name, node) in zip(names, arguments.nodes.dropFirst()) { fields.append(Record.Field(name, try value(node))) }
-    for state in object.states { fields.append(Record.Field("state", try value(state))) }
+    for state in states { fields.append(Record.Field("state", try value(state))) }
     return .record(Record(TorchRecord.wrapper, fields))
   }
 
   /// (tensor or NumPy array, dtype, device, requires_grad): a tensor of an accelerator that was saved through the CPU.
-  mutating func deviceTensor(_ arguments: Arguments) throws(CheckpointError) -> Value {
+  ///
+  /// NumPy has no bfloat16, so that XLA's is saved as float32: it is cast back, as torch does.
+  mutating func deviceTensor(_ node: Int32, _ arguments: Arguments) throws(CheckpointError) -> Value {
+    if let known = arrays[node] { return known }
     guard arguments.count >= 4, case .dtype(let dtype) = known(arguments[1]) else {
       throw CheckpointError(.damaged, "a device's tensor with too few arguments")
     }
@@ -147,8 +150,14 @@ extension TorchTree {
     guard case .tensor(var tensor) = data else {
       throw CheckpointError(.damaged, "a device's tensor without its data")
     }
+    if let target = DType(rawValue: dtype), target != tensor.dtype,
+      let source = try? CastSource(tensor.source, from: tensor.dtype, to: target)
+    {
+      tensor = try Tensor(dtype: target, shape: tensor.shape, source: source)
+    }
     if tensor.dtype.rawValue == dtype {
       tensor.requiresGrad = requiresGrad
+      arrays[node] = .tensor(tensor)
       return .tensor(tensor)
     }
     return .record(

@@ -156,10 +156,13 @@ extension TorchTree {
     let function = known(arguments[0])
     // PyTorch never rebuilds a rebuilt one; here each level would cost stack.
     if case .rebuildFromType = function { throw CheckpointError(.damaged, "a tensor rebuilt from a rebuilt one") }
-    guard let data = try applied(function, arguments[0], arguments[2], node: -1) else {
-      throw CheckpointError(.unsupported, "a tensor rebuilt by an unknown function")
-    }
     let name = try className(arguments[1])
+    if case .rebuildWrapper = function {
+      return try wrapperSubclass(arguments[2], states: [arguments[3]])
+    }
+    guard let data = try applied(function, arguments[0], arguments[2], node: -1) else {
+      return try unknownTensor(arguments, class: name)
+    }
     let state = try value(arguments[3])
     if name == "torch.Tensor", case .tensor(var tensor) = data, let persistent = Self.bufferState(state) {
       tensor.kind = .buffer(persistent: persistent)
@@ -172,6 +175,19 @@ extension TorchTree {
       Record(
         TorchRecord.withAttributes,
         [Record.Field("tensor", data), Record.Field("class", .string(name)), Record.Field("state", state)]))
+  }
+
+  /// A subclass that is rebuilt by a function of its own: all parts are kept.
+  private mutating func unknownTensor(_ arguments: Arguments, class name: String) throws(CheckpointError) -> Value {
+    noteUnknown(name)
+    let function = try className(arguments[0])
+    let data = Record(
+      TorchRecord.reduce, [Record.Field("class", .string(function)), Record.Field("args", try value(arguments[2]))])
+    let state = try value(arguments[3])
+    return .record(
+      Record(
+        TorchRecord.withAttributes,
+        [Record.Field("tensor", .record(data)), Record.Field("class", .string(name)), Record.Field("state", state)]))
   }
 
   /// `torch.nn.Buffer` is a tensor with these two attributes and no others.

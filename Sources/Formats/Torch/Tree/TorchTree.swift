@@ -27,6 +27,9 @@ struct TorchTree {
   var numbered: [Int: NumberedThing]?
   /// How deep the container lies that is being made; a nested stream starts where it lies.
   var depth = 0
+  /// The program, where this is the pickle of a TorchScript archive; and what it names by number.
+  var script: ScriptCode?
+  var constants: Value?
   /// How many modules the one lies in that is being read.
   var modulesAround = 0
   private var isOpen: [Bool]
@@ -36,7 +39,8 @@ struct TorchTree {
   init(
     _ pickle: Pickle, bytes: UnsafeRawBufferPointer, origin: (any ByteSource)? = nil, storages: TorchStorages
   ) throws(CheckpointError) {
-    for global in pickle.globals where global.isDangerous {
+    for (number, global) in pickle.globals.enumerated() where global.isDangerous {
+      if global.isGetattr, pickle.bindsMethodsOnly(number, bytes) { continue }
       throw CheckpointError(
         .damaged, "names \(global.fullName), which runs code or reaches the system; nothing of it was run",
         advice: "This file attacks whoever loads it with Python. Do not load it; delete it.")
@@ -154,7 +158,11 @@ struct TorchTree {
 
   /// A class's or function's name. It is text that may be long and used over and over, like any other.
   mutating func modernName(_ global: Int) throws(CheckpointError) -> String {
-    let name = pickle.globals[global].modernName
+    try modernName(of: pickle.globals[global])
+  }
+
+  mutating func modernName(of global: PickleGlobal) throws(CheckpointError) -> String {
+    let name = global.modernName
     try spend(bytes: name.utf8.count)
     return name
   }
