@@ -127,6 +127,18 @@ public struct JSONScanner {
     return false
   }
 
+  /// Consumes one of the numbers that JSON has no word for, as Python spells them, if that comes next.
+  public mutating func takeConstant() -> Double? {
+    skipSpace()
+    for (word, number): (StaticString, Double) in [("NaN", .nan), ("Infinity", .infinity), ("-Infinity", -.infinity)] {
+      let end = position + word.utf8CodeUnitCount
+      guard end <= bytes.count, word.withUTF8Buffer({ $0.elementsEqual(bytes[position..<end]) }) else { continue }
+      position = end
+      return number
+    }
+    return nil
+  }
+
   private mutating func literal(_ text: StaticString) throws(CheckpointError) {
     skipSpace()
     for offset in 0..<text.utf8CodeUnitCount {

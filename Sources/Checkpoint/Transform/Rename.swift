@@ -147,7 +147,20 @@ struct Renamer {
       if bytes.first == 0x2E { bytes = bytes.dropFirst() }
       left.remove(at: at)
     }
-    return String(bytes) ?? name
+    return withoutInner(String(bytes) ?? name)
+  }
+
+  /// Some wrappers stand in the middle of names too.
+  private func withoutInner(_ name: String) -> String {
+    var name = name
+    for index in prefixes.indices {
+      let prefix = prefixes[index].utf8.last == 0x2E ? prefixes[index] : prefixes[index] + "."
+      guard WrapperPrefix.inner.contains(prefix), let shorter = WrapperPrefix.removed(prefix, from: name[...].utf8)
+      else { continue }
+      usage.prefixes.insert(index)
+      name = shorter
+    }
+    return name
   }
 }
 

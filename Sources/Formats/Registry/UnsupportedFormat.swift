@@ -52,13 +52,9 @@ struct UnsupportedFormat: Sendable {
       ["metadata.json", "config.json", "model.weights.h5"].contains($0.firstZipName)
     },
     UnsupportedFormat(name: "a GGUF model, which is not supported yet") { $0.starts(with: "GGUF".utf8) },
-    UnsupportedFormat(name: "a safetensors file, which is not supported yet") { isSafetensors($0) },
     UnsupportedFormat(
       name: "a tar archive, but none of PyTorch 0.1", advice: "Unpack it first: tar -xf. The checkpoint may be in it."
     ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },
-    UnsupportedFormat(name: "a set of safetensors files, which is not supported yet") {
-      $0.hasEntry("model.safetensors.index.json")
-    },
     UnsupportedFormat(
       name: "a Git LFS pointer and not the file itself", advice: "Run git lfs pull in its repository."
     ) { $0.starts(with: "version https://git-lfs.github.com".utf8) },
@@ -78,13 +74,6 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(name: "an empty zip archive") { $0.starts(with: [0x50, 0x4B, 0x05, 0x06]) },
     UnsupportedFormat(name: "an ONNX model, which is not supported yet") { isONNX($0) },
   ]
-
-  /// A length of 8 bytes, little-endian, and a JSON object of that length.
-  private static func isSafetensors(_ start: FileStart) -> Bool {
-    guard start.bytes.count > 9, start.bytes[8] == 0x7B else { return false }
-    let length = start.bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    return length >= 2 && length <= 100_000_000
-  }
 
   /// A protobuf message whose first field is the version of the IR, followed by a known one. No magic number exists.
   private static func isONNX(_ start: FileStart) -> Bool {

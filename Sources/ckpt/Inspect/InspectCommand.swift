@@ -123,6 +123,7 @@ extension FileFacts {
   init(_ path: String, _ format: Format, _ opened: Format.Opened) {
     self.init(
       path: path, bytes: opened.bytes, id: format.id, name: format.name, version: opened.version,
-      producer: opened.producer, digest: opened.checkpoint.recordedDigest, warnings: opened.checkpoint.warnings)
+      producer: opened.producer, framework: Framework.name(of: opened.checkpoint.root),
+      digest: opened.checkpoint.recordedDigest, warnings: opened.checkpoint.warnings)
   }
 }

@@ -174,6 +174,8 @@ struct FileFacts: Sendable {
   var name: String
   var version: String?
   var producer: String?
+  /// The framework that saved what is in it.
+  var framework: String?
   var digest: String?
   var warnings: [String]
 }

@@ -136,6 +136,11 @@ extension InspectView {
     add(table.lines(terminal))
     add(entries: lens.entries.filter { $0.tensor == nil }.map { ($0.name, $0.value) }, limit: 40)
     if totals.tensors > 0 { add(flowed(totals.types).map(style.dim)) }
+    let prefixes = WrapperPrefix.all(in: lens.names)
+    if !prefixes.isEmpty {
+      let options = prefixes.map { "--strip-prefix \($0)" }.joined(separator: " ")
+      add(flowed("names as a wrapper changed them; ckpt convert \(options) gives the model's own").map(style.dim))
+    }
   }
 
   private func sorted(_ rows: [FoldedRow]) -> [FoldedRow] {

@@ -68,6 +68,7 @@ struct InspectView {
   mutating func headline() {
     var words = [file.version.map { "\(file.name), version \($0)" } ?? file.name, size(file.bytes)]
     if let producer = file.producer, !producer.isEmpty { words.append("written by \(printable(producer))") }
+    if let framework = file.framework { words.append("saved by \(printable(framework))") }
     let (path, rest) = (printable(file.path), words.joined(separator: ", "))
     if terminal.width == nil || columns(path) + 2 + columns(rest) <= textWidth {
       add(["\(style.bold(path))  \(rest)"])

@@ -39,12 +39,37 @@ struct PartsFolder: Sendable {
 
   func has(_ name: String) -> Bool { names.contains { $0.hasSameBytes(as: name) } }
 
+  /// Whether a name in the folder is a folder.
+  func isFolder(_ name: String) -> Bool {
+    var status = stat()
+    return stat("\(path)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// - Throws: `damaged` for a name that is a link out of the folder.
+  func checkBelow(_ name: String) throws(CheckpointError) {
+    try checkName(name)
+    try checkLinks(name)
+  }
+
   /// Maps one of the folder's files.
   ///
   /// - Parameter name: as a file claims it: a name, or a path downwards.
   /// - Throws: `damaged` for one that is missing, no file, or not in the folder.
   func map(_ name: String) throws(CheckpointError) -> MappedFile {
     try checkName(name)
+    let resolved = try checkLinks(name)
+    // Opening a pipe would wait for somebody to write into it.
+    var status = stat()
+    guard stat(resolved, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw CheckpointError(.damaged, "'\(name)' is no regular file", file: path)
+    }
+    return try MappedFile("\(path)/\(name)")
+  }
+
+  /// - Returns: the path without links.
+  /// - Throws: `damaged` for what is missing, or lies outside of the folder.
+  @discardableResult
+  private func checkLinks(_ name: String) throws(CheckpointError) -> String {
     let full = "\(path)/\(name)"
     guard let resolved = realpath(full, nil) else {
       guard errno == ENOENT || errno == ENOTDIR else {
@@ -55,17 +80,13 @@ struct PartsFolder: Sendable {
         advice: "All files of the folder belong together; copy them all.")
     }
     defer { free(resolved) }
-    guard String(cString: resolved).utf8.starts(with: (root == "/" ? root : root + "/").utf8) else {
+    let target = String(cString: resolved)
+    guard target.utf8.starts(with: (root == "/" ? root : root + "/").utf8) else {
       throw CheckpointError(
         .damaged, "'\(name)' is a link that leads out of the folder", file: path,
         advice: "Put the file itself there if you trust it.")
     }
-    // Opening a pipe would wait for somebody to write into it.
-    var status = stat()
-    guard stat(resolved, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw CheckpointError(.damaged, "'\(name)' is no regular file", file: path)
-    }
-    return try MappedFile(full)
+    return target
   }
 
   /// - Throws: `damaged` for what is no name, or path downwards, in the folder.

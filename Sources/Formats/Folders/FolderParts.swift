@@ -1,0 +1,93 @@
+import Checkpoint
+
+/// Puts a checkpoint together from the files of a folder, and notes which of them were taken.
+struct FolderParts {
+  let folder: PartsFolder
+  private let options: Format.ReadOptions
+  private(set) var entries: [Dict.Entry] = []
+  private(set) var warnings: [String] = []
+  /// Bytes of all files that were taken.
+  private(set) var bytes = 0
+  private var taken: Set<Key> = []
+
+  /// JSON files are settings and histories.
+  private static let jsonLimit = 256 << 20
+
+  init(_ path: String, _ options: Format.ReadOptions) throws(CheckpointError) {
+    folder = try PartsFolder(path)
+    self.options = options
+  }
+
+  mutating func add(_ key: String, _ value: Value) { entries.append(Dict.Entry(.string(key), value)) }
+
+  /// A checkpoint file of the folder, whatever its format.
+  mutating func checkpoint(_ name: String) throws(CheckpointError) -> Value {
+    // Before anything is read of it: it must be a file, and in the folder.
+    _ = try folder.map(name)
+    return try opened("\(folder.path)/\(name)", name)
+  }
+
+  /// A distributed checkpoint below the folder. What lies in it under one key alone is meant by that.
+  mutating func distributed(_ name: String) throws(CheckpointError) -> Value {
+    try folder.checkBelow(name)
+    let value = try opened("\(folder.path)/\(name)", name)
+    if case .dict(let dict) = value, dict.count == 1, let only = dict.entries.first { return only.value }
+    return value
+  }
+
+  private mutating func opened(_ path: String, _ name: String) throws(CheckpointError) -> Value {
+    do throws(CheckpointError) {
+      let found = try Format.input(path).read(path, options)
+      take(name, bytes: found.bytes)
+      warnings += found.checkpoint.warnings.map { "\(name): \($0)" }
+      return found.checkpoint.root
+    } catch {
+      throw error.inFile(path)
+    }
+  }
+
+  /// A JSON file of the folder.
+  mutating func json(_ name: String) throws(CheckpointError) -> Value {
+    let file = try folder.map(name)
+    defer { withExtendedLifetime(file) {} }
+    guard file.count <= Self.jsonLimit else {
+      throw CheckpointError(
+        .unsupported, "\(file.count) bytes of JSON; at most \(Self.jsonLimit) are read", file: file.path)
+    }
+    take(name, bytes: file.count)
+    do throws(CheckpointError) { return try JSONTree.value(file.bytes) } catch { throw error.inFile(file.path) }
+  }
+
+  mutating func take(_ name: String, bytes: Int) {
+    if taken.insert(.string(name)).inserted { self.bytes += bytes }
+  }
+
+  mutating func warn(_ text: String) { warnings.append(text) }
+
+  /// Adds an entry for a file that may be there.
+  mutating func addIfThere(_ key: String, _ name: String) throws(CheckpointError) {
+    if folder.has(name) { add(key, try checkpoint(name)) }
+  }
+
+  /// The names that are a beginning, a number and an end, by the number.
+  func numbered(_ prefix: String, _ suffix: String) -> [(number: Int, name: String)] {
+    let found = folder.names.compactMap { name -> (number: Int, name: String)? in
+      guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count > prefix.utf8.count + suffix.utf8.count,
+        let number = Int(name.dropFirst(prefix.count).dropLast(suffix.count)), number >= 0
+      else { return nil }
+      return (number, name)
+    }
+    return found.sorted { $0.number < $1.number }
+  }
+
+  /// What was put together. No file is passed over in silence.
+  func result() -> Checkpoint {
+    let others = folder.names.filter { !taken.contains(.string($0)) && !$0.hasPrefix(".") }
+    var warnings = warnings
+    if !others.isEmpty {
+      let shown = others.prefix(8).joined(separator: ", ") + (others.count > 8 ? ", … (\(others.count) in all)" : "")
+      warnings.append("not taken from the folder: \(shown)")
+    }
+    return Checkpoint(root: .dict(Dict(entries)), warnings: warnings)
+  }
+}
