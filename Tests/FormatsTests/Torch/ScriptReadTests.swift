@@ -32,7 +32,8 @@ import Testing
     let net = try #require(found[.string("Net")])
     #expect(net.isModule)
     #expect(net.parameters == Set(["weight", "0", "a\"b", "é"].map(Key.string)))
-    #expect(net.buffers.isEmpty)
+    #expect(net.buffers == [])
+    #expect(found[.string("Empty")]?.buffers == nil)
     #expect(found[.string("Pair")]?.isModule == false)
     #expect(found[.string("Empty")]?.isModule == true)
   }

@@ -9,7 +9,8 @@ struct ScriptCode {
     /// Whether it is a `torch.nn.Module`; else a class, a named tuple or an enumeration of TorchScript.
     var isModule: Bool
     var parameters: Set<Key> = []
-    var buffers: Set<Key> = []
+    /// Nil where the text does not say, as of PyTorch 1.3: all other tensors are buffers then.
+    var buffers: Set<Key>?
   }
 
   /// A text beyond this is not looked at: its classes are then unknown, as if the text were missing.
