@@ -50,7 +50,7 @@ import Testing
     #expect(classes("class A(Module):\n  __buffers__ = [\(list)]\n") == nil)
     #expect(classes((0...ScriptCode.nameLimit).map { "class A\($0)(Module):\n" }.joined()) == nil)
     // The same name again and again is one.
-    let again = String(repeating: name, count: 2 * ScriptCode.nameLimit)
+    let again = String(repeating: name, count: ScriptCode.nameLimit + 1)
     #expect(classes("class A(Module):\n  __buffers__ = [\(again)]\n")?.count == 1)
   }
 

@@ -18,7 +18,7 @@ struct ScriptCode {
   /// Likewise for all texts together.
   static let totalLimit = 64 << 20
   /// A text with more classes and names than this is not believed.
-  static let nameLimit = 200_000
+  static let nameLimit = 100_000
 
   private let archive: ZipArchive
   private let verify: Bool
