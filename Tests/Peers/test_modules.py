@@ -1,6 +1,8 @@
 """Modules that were pickled whole: what comes out is torch's own `state_dict()`, and loads into the module again."""
 
 import io
+import pathlib
+from collections import OrderedDict
 
 import fixture_modules
 import h5py
@@ -104,6 +106,18 @@ def test_a_bound_method_is_kept_as_data(ckpt, tmp_path):
     with_callback = journey(ckpt, tmp_path / "m.pt", tmp_path)
     assert torch.equal(with_callback["weight"], torch.ones(2))
     assert list(with_callback["callback"]["args"][0]) == ["weight", "bias"]
+
+
+def test_dicts_by_tensor_and_object_keep_their_values(ckpt, tmp_path):
+    """As optimizers of other libraries have them: keys that no safe loader takes, in pairs."""
+    parameter = nn.Parameter(torch.ones(2))
+    by_parameter = OrderedDict([(parameter, {"velocity": torch.full((2,), 0.5)}), ("other", 1)])
+    torch.save({"weight": parameter, "state": by_parameter, "names": {pathlib.PurePosixPath("a/b"): torch.zeros(1)}}, tmp_path / "m.pt")
+    got = journey(ckpt, tmp_path / "m.pt", tmp_path)
+    (key, slots), other = got["state"]["args"][0]
+    assert torch.equal(key, parameter) and key.data_ptr() == got["weight"].data_ptr()
+    assert slots["velocity"].tolist() == [0.5, 0.5] and other == ("other", 1)
+    assert got["names"]["args"][0][0][0] == "a/b"
 
 
 @pytest.mark.parametrize("seed", range(4))

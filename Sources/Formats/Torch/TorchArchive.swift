@@ -31,7 +31,7 @@ struct TorchArchive {
     (self.verify, self.salvages) = (verify, salvages)
     guard zip.entry("model.json") == nil else {
       throw CheckpointError(
-        .unsupported, "a TorchScript archive as before PyTorch 1.4 (it has model.json)",
+        .unsupported, "a TorchScript archive as before PyTorch 1.3 (it has model.json)",
         advice: "In Python, save torch.jit.load(file).state_dict() with torch.save, and convert that.")
     }
     guard let entry = zip.entry("data.pkl") else {

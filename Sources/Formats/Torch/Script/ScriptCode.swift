@@ -9,7 +9,8 @@ struct ScriptCode {
     /// Whether it is a `torch.nn.Module`; else a class, a named tuple or an enumeration of TorchScript.
     var isModule: Bool
     var parameters: Set<Key> = []
-    var buffers: Set<Key> = []
+    /// Nil where the text does not say, as of PyTorch 1.3: all other tensors are buffers then.
+    var buffers: Set<Key>?
   }
 
   /// A text beyond this is not looked at: its classes are then unknown, as if the text were missing.
@@ -17,7 +18,7 @@ struct ScriptCode {
   /// Likewise for all texts together.
   static let totalLimit = 64 << 20
   /// A text with more classes and names than this is not believed.
-  static let nameLimit = 200_000
+  static let nameLimit = 100_000
 
   private let archive: ZipArchive
   private let verify: Bool

@@ -10,7 +10,7 @@ extension Format {
 extension TorchArchive {
   /// How much of the end of a file is searched for the name of the record that tells. What is missed by that is read
   /// all the same, under the other format's name.
-  private static let tail = 1 << 20
+  private static let tail = 1 << 16
 
   static func isScript(_ start: FileStart) -> Bool {
     guard !start.isFolder, TorchZip.recognises(start.bytes), let file = try? MappedFile(start.path) else {

@@ -24,7 +24,8 @@ extension TorchTree {
     switch facts {
     case let facts? where facts.parameters.contains(key) && (isTensor || isNone(item.node)):
       parts.parameters.append(item)
-    case let facts? where facts.buffers.contains(key) && (isTensor || isNone(item.node)): parts.buffers.append(item)
+    case let facts? where facts.buffers?.contains(key) ?? isTensor && (isTensor || isNone(item.node)):
+      parts.buffers.append(item)
     case nil where isTensor: parts.parameters.append(item)
     default:
       if case .object(let index) = pickle.nodes[Int(item.node)], scriptClass(pickle.objects[Int(index)]) != nil {

@@ -34,10 +34,14 @@ extension TorchTree {
 
   private mutating func container(_ callable: KnownGlobal, _ object: PickleObject) throws(CheckpointError) -> Value? {
     switch callable {
-    case .orderedDict: return try dict(.ordered, object)
+    case .orderedDict:
+      if let pairs = try objectKeyed(object, "collections.OrderedDict") { return pairs }
+      return try dict(.ordered, object)
     case .counter: return try dict(.counter, object)
     case .dict: return try dict(.plain, object)
-    case .defaultDict: return try defaultDict(object)
+    case .defaultDict:
+      if let pairs = try objectKeyed(object, "collections.defaultdict") { return pairs }
+      return try defaultDict(object)
     case .sequence(let kind): return try sequence(kind, object)
     default: return nil
     }

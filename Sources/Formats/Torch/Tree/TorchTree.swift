@@ -88,7 +88,10 @@ struct TorchTree {
     case .frozenset(let run): return .sequence(.frozenset, try values(pickle.pool[run.range]))
     case .list(let index): return .sequence(.list, try values(pickle.containers[Int(index)][...]))
     case .set(let index): return .sequence(.set, try values(pickle.containers[Int(index)][...]))
-    case .dict(let index): return .dict(Dict(try entries([pickle.containers[Int(index)]])))
+    case .dict(let index):
+      let items = pickle.containers[Int(index)]
+      if let pairs = try objectKeyed(items, "builtins.dict") { return pairs }
+      return .dict(Dict(try entries([items])))
     case .object(let index): return try object(node, pickle.objects[Int(index)])
     case .persistent(let id): return try persistent(id)
     default: return try leaf(node)
