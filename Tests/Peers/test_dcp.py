@@ -13,7 +13,8 @@ from equality import assert_same
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 FOLDERS = sorted(path for path in (FIXTURES / "dcp").iterdir() if path.name != "expected")
-SINGLE = [path for path in FOLDERS if (path / ".metadata").is_file()]
+# torch itself cannot load the quantised one.
+SINGLE = [path for path in FOLDERS if (path / ".metadata").is_file() and path.name != "quantised"]
 
 
 def job(world, task, *folders):

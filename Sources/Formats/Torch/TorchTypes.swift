@@ -46,6 +46,13 @@ enum TorchTypes {
   /// Whether PyTorch keeps elements of this type in storages: the sub-byte integers are names without tensors.
   static func hasStorage(_ dtype: DType) -> Bool { exists(dtype) && dtype.itemSize != nil }
 
+  static func isQuantized(_ dtype: DType) -> Bool {
+    switch dtype {
+    case .qint8, .quint8, .qint32, .quint4x2, .quint2x4: true
+    default: false
+    }
+  }
+
   static let qschemes: Set<String> = [
     "per_tensor_affine", "per_channel_affine", "per_tensor_symmetric", "per_channel_symmetric",
     "per_channel_affine_float_qparams",

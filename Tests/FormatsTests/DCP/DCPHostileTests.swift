@@ -178,6 +178,25 @@ import Testing
     try refused("w, chunk [2:4, 0:2]", "CRC-32") { $0.files[1].bytes[place + 5] ^= 1 }
   }
 
+  /// Tensors in a value that is stored whole are read too.
+  @Test func aFlippedByteInAValueIsFound() throws {
+    let folder = try copy("ids")
+    let file = folder.file("__0_0.distcp")
+    var bytes = try readBytes(file)
+    let value = try DCPCheckpoint(folder.path, verify: true).metadata.entries.first {
+      $0.name == "values.tensors in a tuple"
+    }
+    guard case .value(let part?)? = value?.item else { return #expect(Bool(false)) }
+    let ones = LegacyBuilder.little(Float(1).bitPattern) + LegacyBuilder.little(Float(1).bitPattern)
+    let range = part.offset..<(part.offset + part.length)
+    let place = try #require(range.first { bytes[$0...].starts(with: ones) })
+    bytes[place] ^= 1
+    writeBytes(bytes, to: file)
+    #expect(throws: CheckpointError.self) { try readFolder(folder.path) }
+    let problems = try Format.dcp.verify(folder.path).problems
+    #expect(problems.contains { $0.place.contains("tensors in a tuple") && $0.what.contains("CRC-32") }, "\(problems)")
+  }
+
   @Test(arguments: ["fsdp2", "ids", "per_rank", "safetensors_joined"])
   func flippedBytesNeverCrash(_ name: String) throws {
     let path = dcpFixture(name)
@@ -248,6 +267,11 @@ import Testing
     try refused("leads through something") { $0.paths[1].1 = "Vw\nVx\n" }
     try refused("leads through something") { $0.paths[1].1 = "I0\n" }
     try refused("the index 1099511627776") { $0.paths[1].1 = "Vlist\nL\(1 << 40)L\n" }
+    // Honest lists have holes, where empty dicts were; many small paths shall not make many long lists.
+    try refused("beyond any list") {
+      $0.paths[0].1 = "Va\nL600000L\n"
+      $0.paths[1].1 = "Vb\nL600000L\n"
+    }
     try refused("the index -1") { $0.paths[1].1 = "Vlist\nI-1\n" }
     try refused("a path of 0 steps") { $0.paths[1].1 = "" }
     try refused("a path of 5000 steps") { $0.paths[1].1 = String(repeating: "Va\n", count: 5000) }

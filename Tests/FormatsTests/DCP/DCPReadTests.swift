@@ -68,6 +68,18 @@ func dcpFixture(_ name: String) -> String { "\(fixtureFolder)/dcp/\(name)" }
     #expect(dict.entries.map(\.key.text) == ["state", "param_groups"])
   }
 
+  /// PyTorch drops empty dicts in a list; what follows keeps its place.
+  @Test func listsHaveHoles() throws {
+    var builder = try DCPBuilder()
+    builder.paths[0].1 = "Vlist\nI5\nVw\n"
+    let folder = try builder.folder()
+    guard case .dict(let root) = try readFolder(folder.path), case .sequence(.list, let items)? = root["list"]
+    else { return #expect(Bool(false)) }
+    #expect(items.count == 6)
+    guard case .none = items[4], case .dict(let last) = items[5] else { return #expect(Bool(false)) }
+    #expect(last.count == 1)
+  }
+
   /// Pieces of any size, whatever the boxes: the same bytes as all at once.
   @Test func piecesJoinToTheWhole() throws {
     var tensors = 0

@@ -135,12 +135,15 @@ struct DCPCheckpoint {
     }
   }
 
-  private mutating func value(of entry: DCPMetadata.Entry) throws(CheckpointError) -> Value {
+  /// What an entry holds. The files must be open.
+  mutating func value(of entry: DCPMetadata.Entry) throws(CheckpointError) -> Value {
     for other in entry.replicas where try differs(other, from: entry) {
       warnings.append("\(entry.name): the ranks have different values; that of the first is taken")
       break
     }
     switch entry.item {
+    case .tensor(let tensor) where TorchTypes.isQuantized(tensor.dtype):
+      return try quantized(tensor, name: entry.name)
     case .tensor(let tensor): return .tensor(try self.tensor(tensor, name: entry.name))
     case .value(let part?): return try value(part, name: entry.name)
     case .value(nil):
@@ -193,6 +196,14 @@ struct DCPCheckpoint {
     return try Tensor(dtype: item.dtype, shape: item.shape, parts: parts)
   }
 
+  /// A quantised tensor is stored with its scale, so that it can only be taken whole. (PyTorch 2.13 itself cannot load it.)
+  private mutating func quantized(_ item: DCPMetadata.TensorItem, name: String) throws(CheckpointError) -> Value {
+    guard item.chunks.count == 1, item.chunks[0].sizes == item.shape, let part = item.chunks[0].part else {
+      throw CheckpointError(.unsupported, "a quantised tensor (\(item.dtype.rawValue)) in several chunks", place: name)
+    }
+    return try value(part, name: name)
+  }
+
   private mutating func value(_ part: DCPMetadata.Part, name: String) throws(CheckpointError) -> Value {
     let file = try file(of: part)
     let range = part.offset..<(part.offset + part.length)
@@ -203,10 +214,16 @@ struct DCPCheckpoint {
       warnings.append("\(name): is no torch.save archive; its bytes are kept as they are")
       return .bytes(Array(file.bytes[range]))
     }
+    let found = try archive(part, name: name)
+    warnings += found.warnings.map { "\(name): \($0)" }
+    return found.root
+  }
+
+  /// What a part holds, which is a torch.save archive.
+  func archive(_ part: DCPMetadata.Part, name: String) throws(CheckpointError) -> Checkpoint {
+    let file = try file(of: part)
     do throws(CheckpointError) {
-      let found = try TorchArchive(file, part: (name, range), verify: verify).read()
-      warnings += found.warnings.map { "\(name): \($0)" }
-      return found.root
+      return try TorchArchive(file, part: (name, part.offset..<(part.offset + part.length)), verify: verify).read()
     } catch {
       throw error.under(name).inFile(file.path)
     }

@@ -6,15 +6,18 @@ struct NestedTree {
     var value: Value?
     /// Nil where it is a leaf.
     var isList: Bool?
+    /// Of a list.
+    var length = 0
     var children: [(key: Key, node: Int)] = []
     var index: [Key: Int] = [:]
   }
 
   private var nodes = [Node(isList: false)]
-  /// No list can have more items than there are entries, but for the holes that None left.
-  private let longest: Int
+  /// How many items all lists may have. What an empty dict or list in a list left is a hole, so that a list may have
+  /// more items than there are entries.
+  private var itemsLeft: Int
 
-  init(entries: Int) { longest = entries }
+  init(entries: Int) { itemsLeft = entries + 1_000_000 }
 
   /// - Throws: `damaged` for a place that is taken, or that lies in something else.
   mutating func set(_ path: [Key], _ value: Value) throws(CheckpointError) {
@@ -26,9 +29,7 @@ struct NestedTree {
         throw CheckpointError(
           .damaged, "the path \(Self.text(path)) leads through something that is no container for it")
       }
-      if case .int(let place) = key, place < 0 || place >= longest {
-        throw CheckpointError(.damaged, "the path \(Self.text(path)) has the index \(place) in a list of fewer entries")
-      }
+      if case .int(let place) = key { try extend(node, to: place, path) }
       let known = nodes[node].index[key]
       guard depth + 1 < path.count || known == nil else {
         throw CheckpointError(.damaged, "two entries have the path \(Self.text(path))")
@@ -45,6 +46,17 @@ struct NestedTree {
     nodes[node].value = value
   }
 
+  private mutating func extend(_ node: Int, to place: Int64, _ path: [Key]) throws(CheckpointError) {
+    let more = place.subtractingReportingOverflow(Int64(nodes[node].length) - 1).partialValue
+    guard place >= 0, more <= itemsLeft else {
+      throw CheckpointError(
+        .damaged, "the path \(Self.text(path)) has the index \(place), which is beyond any list here")
+    }
+    guard more > 0 else { return }
+    itemsLeft -= Int(more)
+    nodes[node].length += Int(more)
+  }
+
   func root() -> Value { value(0) }
 
   /// As deep as the paths are long, which their reader bounds.
@@ -55,7 +67,7 @@ struct NestedTree {
       return .dict(Dict(node.children.map { Dict.Entry($0.key, value($0.node)) }))
     }
     let places = node.children.map { if case .int(let place) = $0.key { Int(place) } else { 0 } }
-    var items = Array(repeating: Value.none, count: (places.max() ?? -1) + 1)
+    var items = Array(repeating: Value.none, count: node.length)
     for (place, child) in zip(places, node.children) { items[place] = value(child.node) }
     return .sequence(.list, items)
   }
