@@ -103,6 +103,28 @@ func frameworkFixture(_ name: String) -> String { "\(fixtureFolder)/frameworks/\
     #expect(opened.checkpoint.warnings.contains { $0.hasPrefix("rng_state_1.pth is missing") })
   }
 
+  /// FSDP's sharded states are distributed checkpoints below the folder, each under one key of its own.
+  @Test(arguments: ["trainer_state.json", "random_states_0.pkl"])
+  func shardedStatesBelowAreFound(_ mark: String) throws {
+    let folder = TemporaryFolder()
+    guard case .dict(let saved) = try readFolder(dcpFixture("fsdp2")), let model = saved["model"],
+      let optimizer = saved["optim"]
+    else { return #expect(Bool(false)) }
+    _ = try Format.dcp.write?(dict(("model", model)), folder.file("pytorch_model_fsdp_0"), Format.WriteOptions())
+    _ = try Format.dcp.write?(dict(("optimizer", optimizer)), folder.file("optimizer_0"), Format.WriteOptions())
+    if mark.hasSuffix(".json") {
+      writeBytes(Array(#"{"global_step": 2}"#.utf8), to: folder.file(mark))
+    } else {
+      try TorchZip.write(dict(("step", .int(2))), to: folder.file(mark))
+    }
+    let opened = try Format.input(folder.path).read(folder.path, Format.ReadOptions())
+    guard case .dict(let root) = opened.checkpoint.root, let foundModel = root["model"], let found = root["optimizer"]
+    else { return #expect(Bool(false)) }
+    #expect(try Diff(foundModel, model).isEqual)
+    #expect(try Diff(found, optimizer).isEqual)
+    #expect(opened.checkpoint.warnings.isEmpty)
+  }
+
   /// Python's JSON has numbers that JSON has not.
   @Test func aDivergedLossIsRead() throws {
     let text = Array(
