@@ -13,8 +13,9 @@ from equality import assert_same
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 FOLDERS = sorted(path for path in (FIXTURES / "dcp").iterdir() if path.name != "expected")
-# torch itself cannot load the quantised one.
-SINGLE = [path for path in FOLDERS if (path / ".metadata").is_file() and path.name != "quantised"]
+# torch saves them, and cannot load them itself.
+ONLY_SAVED = {"quantised", "safetensors_distcp"}
+SINGLE = [path for path in FOLDERS if (path / ".metadata").is_file() and path.name not in ONLY_SAVED]
 
 
 def job(world, task, *folders):
@@ -130,7 +131,7 @@ def test_one_process_loads_by_number(ckpt, tmp_path):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_every_command_takes_a_folder(ckpt, folder, tmp_path):
     h5 = tmp_path / "a.h5"
-    kind = "dcp-safetensors" if folder.name.startswith("safetensors") else "dcp"
+    kind = "dcp-safetensors" if folder.name.startswith("safetensors") and folder.name not in ONLY_SAVED else "dcp"
     report = ckpt.json("inspect", folder)
     assert report["format"] == kind
     assert report["bytes"] > 0

@@ -5,8 +5,8 @@ extension Format {
   static let trainerFolder = Format(
     kind: .pt, id: "hf-trainer", name: "Hugging Face Trainer checkpoint",
     recognises: { start in
-      start.isFolder
-        && ["trainer_state.json", "training_args.bin", "optimizer.pt", "scheduler.pt"].contains { start.hasEntry($0) }
+      start.hasEntry("trainer_state.json") || start.hasEntry("training_args.bin")
+        || (start.hasEntry("optimizer.pt") && start.hasEntry("scheduler.pt"))
     },
     read: { (path, options) throws(CheckpointError) in try TrainerFolder.read(path, options) },
     write: nil,

@@ -7,6 +7,9 @@ struct DCPCheckpoint {
   let verify: Bool
   /// The files that parts lie in, by name.
   private(set) var files: [Key: MappedFile] = [:]
+  /// What those of them hold that are safetensors files (`SerializationFormat.SAFETENSORS`): there the metadata's places
+  /// say nothing, and parts are found by name.
+  private var safetensors: [Key: Dict] = [:]
   private(set) var warnings: [String] = []
   private(set) var bytes = 0
 
@@ -74,7 +77,13 @@ struct DCPCheckpoint {
       let file = try folder.map(name)
       files[.string(name)] = file
       bytes += file.count
-      try Self.check(spans[.string(name)] ?? [], file)
+      if SafetensorsFile.recognises(file.bytes, fileSize: file.count),
+        case .dict(let dict) = try SafetensorsFile.read(file.path).root
+      {
+        safetensors[.string(name)] = dict
+      } else {
+        try Self.check(spans[.string(name)] ?? [], file)
+      }
     }
   }
 
@@ -177,10 +186,18 @@ struct DCPCheckpoint {
   /// The chunk's bytes, opened when they are asked for.
   func source(
     of chunk: DCPMetadata.Chunk, _ dtype: DType, name: String
-  ) throws(CheckpointError) -> StoredChunk {
+  ) throws(CheckpointError) -> any ByteSource {
     guard let part = chunk.part else {
       throw CheckpointError(
         .damaged, "the chunk \(chunk.text) is listed, but not where it is stored", file: folder.path, place: name)
+    }
+    if let dict = safetensors[.string(part.file)] {
+      guard case .tensor(let tensor)? = dict[name], tensor.dtype == dtype, tensor.shape == chunk.sizes else {
+        throw CheckpointError(
+          .damaged, "the file '\(part.file)' has no \(dtype.rawValue) \(chunk.sizes) of this name",
+          file: folder.path, place: "\(name), chunk \(chunk.text)")
+      }
+      return tensor.source
     }
     return try StoredChunk(
       try file(of: part), part.offset..<(part.offset + part.length), dtype: dtype, sizes: chunk.sizes,
