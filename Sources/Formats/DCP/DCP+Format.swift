@@ -14,7 +14,8 @@ extension Format {
     },
     read: { (path, options) throws(CheckpointError) in
       var opened = try DCPCheckpoint(path, verify: options.verifies)
-      let root = try opened.read()
+      var root = try opened.read()
+      try opened.addCommon(to: &root)
       return Opened(
         checkpoint: Checkpoint(root: root, warnings: opened.warnings), version: opened.metadata.version, producer: nil,
         bytes: opened.bytes)

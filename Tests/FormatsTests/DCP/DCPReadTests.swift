@@ -151,6 +151,28 @@ func dcpFixture(_ name: String) -> String { "\(fixtureFolder)/dcp/\(name)" }
     writeBytes([1, 2, 3], to: folder.file("notes.txt"))
     writeBytes([4], to: folder.file("__9_0.distcp"))
     #expect(try TorchDump.lines(readFolder(folder.path + "/")).count == 3)
+    let warnings = try Format.dcp.read(folder.path, Format.ReadOptions()).checkpoint.warnings
+    #expect(warnings == ["not taken from the folder: notes.txt"])
+  }
+
+  /// Megatron's distributed checkpoints have a file of plain values beside them.
+  @Test func megatronsCommonStateIsTaken() throws {
+    let folder = TemporaryFolder()
+    let iteration = folder.file("iter_0000020")
+    mkdir(iteration, 0o700)
+    let builder = try DCPBuilder()
+    for (name, bytes) in builder.files { writeBytes(bytes, to: "\(iteration)/\(name)") }
+    writeBytes(builder.metadata, to: "\(iteration)/.metadata")
+    try TorchZip.write(dict(("iteration", .int(20))), to: "\(iteration)/common.pt")
+    writeBytes(Array("20\n".utf8), to: folder.file("latest_checkpointed_iteration.txt"))
+    #expect(try Format.input(folder.path).id == "megatron")
+    for path in [folder.path, iteration] {
+      guard case .dict(let root) = try readFolder(path), case .dict(let common)? = root["common"] else {
+        return #expect(Bool(false))
+      }
+      guard case .int(20)? = common["iteration"] else { return #expect(Bool(false)) }
+      #expect(root.entries.map(\.key.text) == ["w", "step", "common"])
+    }
   }
 
   @Test func severalFoldersAreOneTree() throws {

@@ -141,6 +141,43 @@ func frameworkFixture(_ name: String) -> String { "\(fixtureFolder)/frameworks/\
   }
 }
 
+@Suite struct MegatronFolderTests {
+  private func run(_ latest: String, ranks: [String]) throws -> TemporaryFolder {
+    let folder = TemporaryFolder()
+    let iteration = folder.file("iter_0000020")
+    mkdir(iteration, 0o700)
+    for rank in ranks {
+      mkdir("\(iteration)/\(rank)", 0o700)
+      try TorchZip.write(dict(("iteration", .int(20))), to: "\(iteration)/\(rank)/model_optim_rng.pt")
+    }
+    writeBytes(Array(latest.utf8), to: folder.file("latest_checkpointed_iteration.txt"))
+    return folder
+  }
+
+  @Test func theOnlyRankIsTheCheckpoint() throws {
+    let folder = try run("20\n", ranks: ["mp_rank_00"])
+    for path in [folder.path, folder.file("iter_0000020")] {
+      #expect(try Format.input(path).id == "megatron")
+      guard case .dict(let root) = try readFolder(path), case .int(20)? = root["iteration"] else {
+        return #expect(Bool(false))
+      }
+    }
+    #expect(try Format.megatronFolder.verify(folder.path).isSound)
+  }
+
+  @Test func whatIsSplitOrMissingIsTold() throws {
+    let cases = [
+      ("20", ["mp_rank_00", "mp_rank_01"], "split over 2 ranks"), ("40", ["mp_rank_00"], "names 'iter_0000040'"),
+      ("../..", ["mp_rank_00"], "is no iteration"), ("20", [], "without mp_rank_00"),
+    ]
+    for (latest, ranks, words) in cases {
+      let folder = try run(latest, ranks: ranks)
+      let error = #expect(throws: CheckpointError.self) { try readFolder(folder.path) }
+      #expect(error?.message.contains(words) == true, "\(String(describing: error))")
+    }
+  }
+}
+
 @Suite struct FolderHostileTests {
   private func shards(_ change: (TemporaryFolder) throws -> Void) throws -> CheckpointError? {
     let folder = TemporaryFolder()
@@ -178,6 +215,7 @@ func frameworkFixture(_ name: String) -> String { "\(fixtureFolder)/frameworks/\
     let trainer = TemporaryFolder()
     writeBytes(try readBytes(frameworkFixture("trainer/optimizer.pt")), to: outside.file("optimizer"))
     symlink(outside.file("optimizer"), trainer.file("optimizer.pt"))
+    writeBytes(Array("{}".utf8), to: trainer.file("trainer_state.json"))
     let other = #expect(throws: CheckpointError.self) { try readFolder(trainer.path) }
     #expect(other?.message.contains("a link that leads out of the folder") == true)
   }

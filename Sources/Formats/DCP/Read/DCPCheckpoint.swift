@@ -136,6 +136,24 @@ struct DCPCheckpoint {
     return StoredOptimizers.restored(tree.root())
   }
 
+  /// Megatron keeps what is the same for all ranks in `common.pt` beside the shards; it becomes the entry `common`. Other
+  /// files of the folder are told.
+  mutating func addCommon(to root: inout Value) throws(CheckpointError) {
+    var others = folder.names.filter { !$0.hasPrefix(".") && files[.string($0)] == nil && !DCPWriter.isPart($0) }
+    if folder.has("common.pt"), case .dict(var dict) = root, dict["common"] == nil {
+      let file = try folder.map("common.pt")
+      let found = try TorchZip.read(file.path, options: TorchZip.ReadOptions(verifyChecksums: verify))
+      warnings += found.warnings.map { "common.pt: \($0)" }
+      dict.entries.append(Dict.Entry(.string("common"), found.root))
+      root = .dict(dict)
+      bytes += file.count
+      others.removeAll { $0.hasSameBytes(as: "common.pt") }
+    }
+    guard !others.isEmpty else { return }
+    let shown = others.prefix(8).joined(separator: ", ") + (others.count > 8 ? ", … (\(others.count) in all)" : "")
+    warnings.append("not taken from the folder: \(shown)")
+  }
+
   private mutating func put(
     _ entry: DCPMetadata.Entry, at path: [Key], in tree: inout NestedTree
   ) throws(CheckpointError) {
