@@ -128,6 +128,28 @@ def test_one_process_loads_by_number(ckpt, tmp_path):
     assert_same(optimizer.state_dict(), resumed.state_dict())
 
 
+def test_the_flat_form_is_torchs_own(ckpt, tmp_path):
+    """An optimizer that knows its parameters' names keeps them in each parameter's options."""
+    model, _ = dcp_jobs.make(1, sharded=False)
+    optimizer = torch.optim.AdamW(model.named_parameters(), lr=0.1)
+    dcp_jobs.step(model, optimizer, 0)
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "a.pt")
+    ckpt.succeed("convert", tmp_path / "a.pt", tmp_path / "d", "--to", "dcp", "--optimizer-keys", "flat")
+    other, _ = dcp_jobs.make(2, sharded=False)
+    resumed = torch.optim.AdamW(other.named_parameters(), lr=0.2)
+    state = dcp_jobs.state_of(other, resumed, dcp_jobs.FLAT)
+    dcp.load(state, checkpoint_id=tmp_path / "d", no_dist=True)
+    dcp_jobs.set_state_dict(
+        other, resumed, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=dcp_jobs.FLAT)  # fmt: skip
+    for pair in ((model, optimizer), (other, resumed)):
+        dcp_jobs.step(*pair, 1)
+    assert_same(model.state_dict(), other.state_dict())
+    # And back: one group, which has the names.
+    ckpt.succeed("convert", tmp_path / "d", tmp_path / "b.pt")
+    groups = load_safely(tmp_path / "b.pt")["optimizer"]["param_groups"]
+    assert [group["param_names"] for group in groups] == [group["params"] for group in groups]
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_every_command_takes_a_folder(ckpt, folder, tmp_path):
     h5 = tmp_path / "a.h5"

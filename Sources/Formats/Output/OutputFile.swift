@@ -74,13 +74,15 @@ final class OutputFile: Sendable {
 
   /// Puts the file in the target's place.
   ///
-  /// - Parameter synced: wait until the bytes and the name are on the disk. Leave it out only in a measurement.
-  func commit(synced: Bool = true) throws(CheckpointError) {
+  /// - Parameters:
+  ///   - synced: wait until the bytes and the name are on the disk. Leave it out only in a measurement.
+  ///   - syncingFolder: the name too. Leave it out where the caller syncs the folder when all its files are there.
+  func commit(synced: Bool = true, syncingFolder: Bool = true) throws(CheckpointError) {
     if let mode { _ = fchmod(descriptor, mode) }
     if synced, fsync(descriptor) != 0 { throw failure("cannot flush to the disk", errno) }
     try refuseBadTarget(path, target, replaces: replaces)
     try takeName()
-    if synced { syncFolder(folder) }
+    if synced, syncingFolder { syncFolder(folder) }
   }
 
   private func takeName() throws(CheckpointError) {
@@ -147,10 +149,13 @@ private func createTemporary(
     let name = "\(folder)/\(prefix)\(String(UInt64.random(in: .min ... .max), radix: 36))"
     let descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
-      if errno == EEXIST { continue }
+      let code = errno
+      if code == EEXIST { continue }
       throw CheckpointError(
-        .cannotCreate, "cannot create a file in \(folder): \(systemMessage(errno))", file: path,
-        advice: "Check that the folder exists and may be written to.")
+        .cannotCreate, "cannot create a file in \(folder): \(systemMessage(code))", file: path,
+        advice: code == EMFILE
+          ? "Raise the limit of open files (ulimit -n), or spread over fewer files."
+          : "Check that the folder exists and may be written to.")
     }
     // Another save may take an unlocked new file for an abandoned one: keep it only if the name is still ours.
     if flock(descriptor, LOCK_EX | LOCK_NB) == 0, stillNames(name, descriptor) { return (name, descriptor) }

@@ -31,6 +31,9 @@ final class OutputFolder: Sendable {
     self.path = path
     self.replaces = replaces
     self.isOurs = isOurs
+    guard ![".", ".."].contains(lastComponent(of: Self.withoutSlashes(path))) else {
+      throw CheckpointError(.cannotCreate, "is no name for a folder to be made", file: path)
+    }
     target = resolvedTarget(Self.withoutSlashes(path))
     parent = parentFolder(of: target)
     try Self.refuseBadTarget(path, target, replaces: replaces, isOurs)
@@ -94,11 +97,18 @@ final class OutputFolder: Sendable {
       throw CheckpointError(
         .cannotCreate, "exists already", file: path, advice: "Choose another name, or add --overwrite to replace it.")
     }
-    if let other = PartsFolder.names(in: target)?.first(where: { !isOurs($0) }) {
+    if let other = PartsFolder.names(in: target)?.first(where: { !isOurs($0) || !isFile("\(target)/\($0)") }) {
       throw CheckpointError(
         .cannotCreate, "has '\(other)' in it, which is no part of a checkpoint and would be lost", file: path,
         advice: "Choose another name, or move that file away.")
     }
+  }
+
+  /// Whether there is a file, or a link, of exactly this name: names that are no UTF-8 were repaired in the list.
+  private static func isFile(_ path: String) -> Bool {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return false }
+    return [S_IFREG, S_IFLNK].contains(status.st_mode & S_IFMT)
   }
 
   private static func createTemporary(

@@ -78,6 +78,14 @@ struct Conversion {
         + "--optimizer-keys ids keeps the numbers")
   }
 
+  /// As many as the system lets this process have: all files of a folder are written at once.
+  private func allowOpenFiles() {
+    var limit = rlimit()
+    guard getrlimit(openFilesLimit, &limit) == 0, limit.rlim_cur < min(limit.rlim_max, 4096) else { return }
+    limit.rlim_cur = min(limit.rlim_max, 4096)
+    _ = setrlimit(openFilesLimit, &limit)
+  }
+
   private func read() throws(CheckpointError) -> [(format: Format, checkpoint: Checkpoint)] {
     var options = Format.ReadOptions()
     options.verifies = !command.noVerifySource
@@ -114,6 +122,7 @@ struct Conversion {
     options.replaces = command.overwrite
     options.digest = command.digest.algorithm
     options.shards = command.shards
+    if command.shards > 64 { allowOpenFiles() }
     options.flattensOptimizers = command.optimizerKeys == .flat
     options.progress = { progress.advance($0) }
     do throws(CheckpointError) {
@@ -181,3 +190,9 @@ struct Converted: Sendable {
     return json.bytes + [0x0A]
   }
 }
+
+#if canImport(Glibc)
+  private let openFilesLimit = Int32(RLIMIT_NOFILE.rawValue)
+#else
+  private let openFilesLimit = RLIMIT_NOFILE
+#endif

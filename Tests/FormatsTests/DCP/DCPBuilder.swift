@@ -33,6 +33,8 @@ struct DCPBuilder {
   /// (name, path in pickle opcodes)
   var paths = [("w", "Vw\n"), ("step", "Vstep\n")]
   var files: [(name: String, bytes: [UInt8])]
+  /// How many more entries name the tensor's metadata.
+  var copies = 0
   /// Comes before the pickle's end.
   var tail = ""
 
@@ -106,7 +108,10 @@ struct DCPBuilder {
       [
         (
           "state_dict_metadata",
-          Self.dict([("Vw\n", tensor), ("Vstep\n", Self.object("BytesStorageMetadata", []))])
+          Self.dict(
+            [("Vw\n", tensor + "p9\n")] + (0..<copies).map { ("Vw\($0)\n", "g9\n") } + [
+              ("Vstep\n", Self.object("BytesStorageMetadata", []))
+            ])
         ),
         ("planner_data", Self.dict(paths.map { ("V\($0.0)\n", "(\($0.1)t") })), ("storage_data", Self.dict(places)),
         ("version", "V1.0.0\n"),

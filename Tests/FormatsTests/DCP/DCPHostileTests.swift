@@ -234,6 +234,42 @@ import Testing
     try refused("is negative") { $0.size = [-4, 2] }
   }
 
+  /// A pickle's nodes can be named again in a few bytes; what is made of them is bounded by the file's size.
+  @Test func sharedNodesDoNotMultiply() throws {
+    let long = String(repeating: "x", count: 1 << 16)
+    // One long text, put into the memo and named by every step of every path.
+    try refused("many times as large") { builder in
+      builder.paths = [("w", "V\(long)\np7\n")] + (0..<40).map { ("w\($0)", String(repeating: "g7\n", count: 30)) }
+    }
+    // One stray part with a long name.
+    var builder = try DCPBuilder()
+    builder.stored += (0..<4).map { DCPBuilder.Stored(name: long + "\($0)", offsets: nil, file: "a", length: "1") }
+    let folder = try builder.folder()
+    let warnings = try Format.dcp.read(folder.path, Format.ReadOptions()).checkpoint.warnings
+    #expect(warnings.count == 1)
+    #expect(warnings[0].hasPrefix("4 stored parts belong to no entry"))
+    #expect(warnings[0].utf8.count < 1000)
+    // One list of chunks for many tensors.
+    let shared = (0..<300).map { _ in DCPBuilder.Chunk(offsets: [0, 0], sizes: [0, 2]) }
+    try refused("more chunks than that") { builder in
+      builder.chunks = shared
+      builder.copies = 2000
+    }
+  }
+
+  /// A tiny tensor of a large storage, deflated to next to nothing, as often as one likes.
+  @Test func storagesLargerThanTheirTensorAreRefused() throws {
+    let pickle =
+      "ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI65536\ntQI0\n(I2\nI2\nt"
+      + "(I2\nI1\ntI00\nccollections\nOrderedDict\n)RtR."
+    let bytes = TorchArchiveBuilder.archive(
+      pickle: [0x80, 2] + LegacyBuilder.bytes(pickle), storages: [[UInt8](repeating: 0, count: 4 << 16)])
+    try refused("are stored for float32 [2, 2]") { builder in
+      builder.files[1].bytes = bytes
+      builder.stored[1].length = "\(bytes.count)"
+    }
+  }
+
   /// Boxes that all lie beside each other, whichever way they are swept: each would be compared with each.
   @Test func chunksThatTakeForeverAreRefused() throws {
     func item(_ shape: [Int], _ boxes: [([Int], [Int])]) -> DCPMetadata.TensorItem {

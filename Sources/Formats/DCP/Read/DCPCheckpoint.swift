@@ -27,9 +27,9 @@ struct DCPCheckpoint {
       guard !ranks.isEmpty else { throw Self.unfinished(folder) }
       do throws(CheckpointError) { metadata = try DCPMetadata(merging: ranks) } catch { throw error.inFile(path) }
     }
-    if !metadata.strays.isEmpty {
-      let names = metadata.strays.prefix(5).joined(separator: ", ") + (metadata.strays.count > 5 ? ", …" : "")
-      warnings.append("\(metadata.strays.count) stored parts belong to no entry and were left out: \(names)")
+    if metadata.strayCount > 0 {
+      let names = metadata.strays.joined(separator: ", ") + (metadata.strayCount > metadata.strays.count ? ", …" : "")
+      warnings.append("\(metadata.strayCount) stored parts belong to no entry and were left out: \(names)")
     }
   }
 

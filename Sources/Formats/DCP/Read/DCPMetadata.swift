@@ -44,8 +44,17 @@ struct DCPMetadata {
   /// at the root.
   var paths: [(name: String, path: [Key])] = []
   var version: String?
-  /// What is stored and belongs to nothing.
+  /// What is stored and belongs to nothing: how many parts, and the beginnings of some names.
+  var strayCount = 0
   var strays: [String] = []
+
+  /// How many names are kept of them.
+  static let shownStrays = 5
+
+  mutating func addStray(_ name: String) {
+    strayCount += 1
+    if strays.count < Self.shownStrays { strays.append(String(name.prefix(100))) }
+  }
 }
 
 extension DCPMetadata {
@@ -60,10 +69,10 @@ extension DCPMetadata {
     if let data = view.field("storage_data", of: fields), !view.isNone(data) {
       try reader.readStorage(try view.dict(data, "the metadata's table of places"))
     }
-    entries = reader.entries
-    strays = reader.strays
     // A planner of another kind may keep anything there; then names are all there is.
     if let data = view.field("planner_data", of: fields), view.isDict(data) { paths = try reader.paths(data) }
+    entries = reader.entries
+    (strays, strayCount) = (reader.strays.strays, reader.strays.strayCount)
     if let text = view.field("version", of: fields), !view.isNone(text) {
       version = try view.text(text, "the metadata's version")
     }
@@ -74,18 +83,39 @@ extension DCPMetadata {
 private struct DCPMetadataReader {
   let view: PickleView
   private(set) var entries: [DCPMetadata.Entry] = []
-  private(set) var strays: [String] = []
+  private(set) var strays = DCPMetadata()
+  /// What may still be made of the pickle. Its nodes can be referred to again and again in a few bytes, and each time
+  /// would cost a text or a chunk anew.
+  private var textLeft: Int
+  private var chunksLeft: Int
   private var index: [Key: Int] = [:]
   /// The places of chunks by offsets, for entries that have many.
   private var chunkIndex: [Int: [[Int]: Int]] = [:]
   private var files: [Key: String] = [:]
 
-  init(_ view: PickleView) { self.view = view }
+  init(_ view: PickleView) {
+    self.view = view
+    textLeft = 16 * view.bytes.count + 1 << 20
+    chunksLeft = view.bytes.count
+  }
+
+  private mutating func text(_ node: Int32, _ what: String) throws(CheckpointError) -> String {
+    let text = try view.text(node, what)
+    try spend(text)
+    return text
+  }
+
+  private mutating func spend(_ text: String) throws(CheckpointError) {
+    textLeft -= text.utf8.count + 16
+    guard textLeft >= 0 else {
+      throw CheckpointError(.damaged, "metadata of \(view.bytes.count) bytes that would become many times as large")
+    }
+  }
 
   mutating func readItems(_ items: [Int32]) throws(CheckpointError) {
     entries.reserveCapacity(items.count / 2)
     for place in stride(from: 0, to: items.count - 1, by: 2) {
-      let name = try view.text(items[place], "an entry's name")
+      let name = try text(items[place], "an entry's name")
       guard index.updateValue(entries.count, forKey: .string(name)) == nil else {
         throw CheckpointError(.damaged, "the entry comes twice", place: name)
       }
@@ -97,7 +127,7 @@ private struct DCPMetadataReader {
     }
   }
 
-  private func item(_ node: Int32) throws(CheckpointError) -> DCPMetadata.Item {
+  private mutating func item(_ node: Int32) throws(CheckpointError) -> DCPMetadata.Item {
     if view.className(node)?.name == "BytesStorageMetadata" {
       _ = try view.state(node, of: "BytesStorageMetadata")
       return .value(nil)
@@ -112,6 +142,10 @@ private struct DCPMetadataReader {
     for chunk in try view.items(try view.field("chunks", of: fields, in: "TensorStorageMetadata"), "a tensor's chunks")
     {
       let fields = try view.fields(chunk, of: "ChunkStorageMetadata")
+      chunksLeft -= 1
+      guard chunksLeft >= 0 else {
+        throw CheckpointError(.damaged, "metadata of \(view.bytes.count) bytes with more chunks than that")
+      }
       chunks.append(
         DCPMetadata.Chunk(
           offsets: try view.sizes(
@@ -135,7 +169,7 @@ private struct DCPMetadataReader {
   mutating func readStorage(_ items: [Int32]) throws(CheckpointError) {
     for place in stride(from: 0, to: items.count - 1, by: 2) {
       let fields = try view.fields(items[place], of: "MetadataIndex")
-      let name = try view.text(try view.field("fqn", of: fields, in: "MetadataIndex"), "an entry's name")
+      let name = try text(try view.field("fqn", of: fields, in: "MetadataIndex"), "an entry's name")
       do throws(CheckpointError) {
         try add(try part(items[place + 1]), to: name, at: fields)
       } catch {
@@ -154,7 +188,7 @@ private struct DCPMetadataReader {
           advice: "Save it without _extensions; what such a file holds only its extension knows.")
       }
     }
-    let path = try view.text(try view.field("relative_path", of: fields, in: "_StorageInfo"), "a file's name")
+    let path = try text(try view.field("relative_path", of: fields, in: "_StorageInfo"), "a file's name")
     let offset = try view.int(try view.field("offset", of: fields, in: "_StorageInfo"), "a part's offset")
     let length = try view.int(try view.field("length", of: fields, in: "_StorageInfo"), "a part's length")
     guard offset >= 0, length >= 0, !offset.addingReportingOverflow(length).overflow else {
@@ -169,7 +203,7 @@ private struct DCPMetadataReader {
   private mutating func add(
     _ part: DCPMetadata.Part, to name: String, at fields: [Int32]
   ) throws(CheckpointError) {
-    guard let entry = index[.string(name)] else { return strays.append(name) }
+    guard let entry = index[.string(name)] else { return strays.addStray(name) }
     switch entries[entry].item {
     case .value(let known):
       guard known == nil else { throw CheckpointError(.damaged, "is stored twice") }
@@ -183,7 +217,7 @@ private struct DCPMetadataReader {
         offsets = try view.sizes(node, "a chunk's offset")
       }
       guard let chunk = chunk(at: offsets, of: entry, tensor, hint: view.field("index", of: fields)) else {
-        return strays.append("\(name) at \(offsets)")
+        return strays.addStray("\(name.prefix(80)) at \(offsets)")
       }
       guard tensor.chunks[chunk].part == nil else {
         throw CheckpointError(.damaged, "the chunk \(tensor.chunks[chunk].text) is stored twice")
@@ -215,18 +249,22 @@ private struct DCPMetadataReader {
     return chunkIndex[entry]?[offsets]
   }
 
-  func paths(_ node: Int32) throws(CheckpointError) -> [(name: String, path: [Key])] {
+  mutating func paths(_ node: Int32) throws(CheckpointError) -> [(name: String, path: [Key])] {
     let items = try view.dict(node, "the metadata's planner_data")
     var paths: [(name: String, path: [Key])] = []
     paths.reserveCapacity(items.count / 2)
     for place in stride(from: 0, to: items.count - 1, by: 2) {
-      let name = try view.text(items[place], "a name in planner_data")
+      let name = try text(items[place], "a name in planner_data")
       let steps = try view.items(items[place + 1], "a path in planner_data")
       guard !steps.isEmpty, steps.count <= TorchTree.depthLimit else {
         throw CheckpointError(.damaged, "a path of \(steps.count) steps in planner_data", place: name)
       }
       var path: [Key] = []
-      for step in steps { path.append(try view.key(step, "a step of a path")) }
+      for step in steps {
+        let key = try view.key(step, "a step of a path")
+        if case .string(let text) = key { try spend(text) } else { try spend("") }
+        path.append(key)
+      }
       paths.append((name, path))
     }
     return paths

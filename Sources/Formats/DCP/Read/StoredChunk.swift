@@ -55,7 +55,13 @@ final class StoredChunk: ByteSource {
   }
 
   private func open() throws(CheckpointError) -> any ByteSource {
-    let root = try TorchArchive(file, part: (place, range), verify: verify).read().root
+    let archive = try TorchArchive(file, part: (place, range), verify: verify)
+    // torch stores no more than the tensor has; what a storage holds beside it, or inflates to, is nobody's.
+    let stored = archive.zip.entries.reduce(0) { $1.name.hasPrefix("data/") ? $0 + $1.size : $0 }
+    guard stored <= 2 * byteCount + 1 << 16 else {
+      throw CheckpointError(.damaged, "\(stored) bytes are stored for \(dtype.rawValue) \(sizes)")
+    }
+    let root = try archive.read().root
     guard case .tensor(let tensor) = root else {
       throw CheckpointError(.damaged, "the part holds no tensor; \(dtype.rawValue) \(sizes) is due")
     }

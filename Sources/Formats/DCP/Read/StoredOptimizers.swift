@@ -46,7 +46,7 @@ struct FlatOptimizer {
   private var parameters: [String] = []
   private var known: Set<Key> = []
   private var options: [Key: [Dict.Entry]] = [:]
-  private var states: [Key: Dict] = [:]
+  private var states: [Key: NestedTree] = [:]
   private var stateOrder: [String] = []
 
   /// Nil where the dict is none.
@@ -88,25 +88,11 @@ struct FlatOptimizer {
     if states[.string(name)] == nil { stateOrder.append(name) }
     let steps = text[text.index(after: dot)...].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard steps.count <= TorchTree.depthLimit else { return false }
-    Self.set(steps[...], value, in: &states[.string(name), default: Dict()])
+    let path = steps.map(Key.string)
+    do throws(CheckpointError) { try states[.string(name), default: NestedTree(entries: 0)].set(path, value) } catch {
+      return false
+    }
     return true
-  }
-
-  private static func set(_ steps: ArraySlice<String>, _ value: Value, in dict: inout Dict) {
-    guard let first = steps.first else { return }
-    let place = dict.entries.firstIndex { $0.key == .string(first) }
-    guard steps.count > 1 else {
-      if place == nil { dict.entries.append(Dict.Entry(.string(first), value)) }
-      return
-    }
-    var inner = Dict()
-    if let place, case .dict(let known) = dict.entries[place].value { inner = known }
-    set(steps.dropFirst(), value, in: &inner)
-    if let place {
-      dict.entries[place].value = .dict(inner)
-    } else {
-      dict.entries.append(Dict.Entry(.string(first), .dict(inner)))
-    }
   }
 
   /// The nested form. Parameters whose options are all equal make a group; the flat form does not keep the groups.
@@ -120,7 +106,7 @@ struct FlatOptimizer {
         groups.append((mine, [.string(name)]))
       }
     }
-    let state = Dict(stateOrder.map { Dict.Entry(.string($0), .dict(states[.string($0)] ?? Dict())) })
+    let state = Dict(stateOrder.map { Dict.Entry(.string($0), states[.string($0)]?.root() ?? .dict(Dict())) })
     let list = groups.map {
       Value.dict(Dict($0.options + [Dict.Entry(.string("params"), .sequence(.list, $0.params))]))
     }

@@ -13,7 +13,7 @@ enum DCPWriter {
     let metadata = DCPMetadataPickle.bytes(flat.leaves, plan, name: fileName)
     let file = try OutputFile("\(folder.temporaryPath)/.metadata", replaces: false)
     try file.write(metadata, at: 0)
-    try file.commit()
+    try file.commit(syncingFolder: false)
     try folder.commit()
     return Format.Written(contentDigest: nil, warnings: flat.warnings + plan.warnings)
   }
@@ -50,9 +50,10 @@ enum DCPWriter {
     for (piece, crcs) in zip(plan.pieces, crcs) {
       if let file = files[piece.file] { try write(piece, crcs, file) }
     }
-    for (file, size) in zip(files, plan.sizes) {
-      try file?.truncate(size)
-      try file?.commit()
+    _ = try parallelMap(count: opened.count) { (index) throws(CheckpointError) in
+      try opened[index]?.truncate(plan.sizes[index])
+      // The folder is synced once, when all are there.
+      try opened[index]?.commit(syncingFolder: false)
     }
   }
 

@@ -13,7 +13,7 @@ extension FlatOptimizer {
     for group in optimizer.groups {
       for key in group.params {
         guard case .string(let name) = key else { return nil }
-        for option in group.options {
+        for option in group.dict.entries where option.key != .string("params") {
           entries.append(Dict.Entry(.string("param_groups.\(name).\(option.key.text)"), option.value))
         }
       }
