@@ -95,7 +95,8 @@ struct DeepSpeedModule {
   func finished(isWhole: Bool) throws(CheckpointError) -> Dict {
     if isWhole { return module }
     var result = module
-    let sources = Dictionary(shared.map { (Key.string($0.name), Key.string($0.source)) }, uniquingKeysWith: { a, _ in a })
+    let sources = Dictionary(
+      shared.map { (Key.string($0.name), Key.string($0.source)) }, uniquingKeysWith: { first, _ in first })
     var missing = Set(order)
     for index in result.entries.indices {
       let key = result.entries[index].key
@@ -105,7 +106,7 @@ struct DeepSpeedModule {
         result.entries[index].value = .tensor(tensor)
       } else if old.byteCount == 0 {
         throw CheckpointError(
-          .damaged, "the parameter is in none of the ranks' files", place: "module.\(key.value)",
+          .damaged, "the parameter is in none of the ranks' files", place: "module.\(Self.text(key))",
           advice: ZeroLayout.copyAdvice)
       }
     }
@@ -114,6 +115,8 @@ struct DeepSpeedModule {
     }
     return result
   }
+
+  private static func text(_ key: Key) -> String { if case .string(let name) = key { name } else { "\(key)" } }
 
   /// Weights under the names that the module has for them, ties among them.
   func byName(_ weights: [(name: String, tensor: Tensor)]) -> Dict {

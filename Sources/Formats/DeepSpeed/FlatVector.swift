@@ -73,8 +73,11 @@ struct FlatVector {
       boxes.append(([start], [piece.count], piece.source))
       start += piece.count
     }
-    let source: any ByteSource = boxes.isEmpty ? BufferSource([]) : try BoxedSource(
-      dtype: dtype, shape: [start], parts: boxes)
+    let source: any ByteSource =
+      boxes.isEmpty
+      ? BufferSource([])
+      : try BoxedSource(
+        dtype: dtype, shape: [start], parts: boxes)
     return try Tensor(dtype: dtype, shape: shape, source: source)
   }
 }

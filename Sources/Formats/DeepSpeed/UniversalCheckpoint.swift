@@ -29,12 +29,9 @@ struct UniversalCheckpoint {
     let isDealtOut = first.hasPrefix("zero_")
     let rest = folder.hasFile("zero/optimizer_state.pt") ? try loaded("zero/optimizer_state.pt") : Dict()
     do throws(CheckpointError) {
-      try put(module, states, rest, isDealtOut: isDealtOut)
+      try put(module, states, rest, isDealtOut ? try others(states) : nil)
     } catch {
       throw error.inFile(folder.path(of: first))
-    }
-    for name in folder.names where DeepSpeedFile(name) != nil && name != first {
-      warnings.append("\(name) is not part of the tree")
     }
   }
 
@@ -43,9 +40,27 @@ struct UniversalCheckpoint {
     return try folder.loadDict(name, bytes: &bytes, warnings: &warnings)
   }
 
+  /// The models' files of the other ranks of ZeRO-3, where they have parts of what is not trained.
+  private mutating func others(_ states: Dict) throws(CheckpointError) -> [(name: String, states: Dict)] {
+    guard case .dict(let frozen)? = states["frozen_param_shapes"], frozen.count > 0 else { return [] }
+    var found: [(name: String, states: Dict)] = []
+    let files = folder.names.compactMap { DeepSpeedFile($0) }.filter { $0.kind == .model && $0.rank != nil }
+    for rank in 1..<max(files.count, 1) {
+      guard let file = files.first(where: { $0.rank == rank && $0.tensorRank == 0 }) else {
+        throw CheckpointError(
+          .damaged, "the model's file of rank \(rank) is missing", file: folder.path(of: ""),
+          advice: ZeroLayout.copyAdvice)
+      }
+      found.append((file.name, try loaded(file.name)))
+    }
+    return found
+  }
+
+  /// - Parameter others: the other ranks' models under ZeRO-3; nil for other stages.
   private mutating func put(
-    _ module: Dict, _ states: Dict, _ rest: Dict, isDealtOut: Bool
+    _ module: Dict, _ states: Dict, _ rest: Dict, _ others: [(name: String, states: Dict)]?
   ) throws(CheckpointError) {
+    let isDealtOut = others != nil
     let layout = try ZeroLayout(stage: isDealtOut ? 3 : 2, world: 1, shapes: states["param_shapes"] ?? .none)
     var base = Dict()
     // Under ZeRO-3 the whole state is kept.
@@ -60,9 +75,11 @@ struct UniversalCheckpoint {
       }
     }
     var model = DeepSpeedModule(module, states)
-    if isDealtOut { try model.put(weights) } else { try model.check(weights) }
-    if isDealtOut, case .dict(let frozen)? = states["frozen_param_shapes"], frozen.count > 0 {
-      for entry in frozen.entries { warnings.append("model.\(entry.key.value): not trained, and not in the folder") }
+    if let others {
+      try model.put(weights)
+      try model.putFrozen([("", states)] + others)
+    } else {
+      try model.check(weights)
     }
     let groups = try ZeroState.paramGroups(
       rest["param_groups"] == nil ? base : rest, layout.groups.map { $0.map(\.name) },
@@ -110,7 +127,7 @@ struct UniversalCheckpoint {
       slots.entries.append(Dict.Entry(.string(String(name.dropLast(3))), value))
     }
     if !names.contains("step.pt"), slots.count > 0, let step {
-      slots.entries.insert(Dict.Entry(.string("step"), step), at: 0)
+      slots.entries.insert(Dict.Entry(.string("step"), try step.ownCopy()), at: 0)
     }
     for name in names where !["fp32.pt", "step.pt", "exp_avg.pt", "exp_avg_sq.pt"].contains(name) {
       guard name.hasSuffix(".pt") else { continue }

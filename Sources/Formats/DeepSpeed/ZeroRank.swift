@@ -30,12 +30,13 @@ struct ZeroRank {
     self.dict = dict
     let flat = dict["fp32_flat_groups"]
     // The optimizer for bfloat16 says no stage; it deals out as the first does.
-    stage = try dict["zero_stage"].map { (value) throws(CheckpointError) in
-      guard let number = value.asEnum, (0...3).contains(number) else {
-        throw CheckpointError(.damaged, "no stage from 0 to 3", file: file, place: "zero_stage")
-      }
-      return Int(number)
-    } ?? (flat == nil ? 1 : 3)
+    stage =
+      try dict["zero_stage"].map { (value) throws(CheckpointError) in
+        guard let number = value.asEnum, (0...3).contains(number) else {
+          throw CheckpointError(.damaged, "no stage from 0 to 3", file: file, place: "zero_stage")
+        }
+        return Int(number)
+      } ?? (flat == nil ? 1 : 3)
     world = try Self.world(dict["partition_count"], file)
     rows = try Self.rows(stage == 3 ? flat : dict["single_partition_of_fp32_groups"], file)
     if case .dict(let base)? = dict[stage == 3 ? "optimizer_state_dict" : "base_optimizer_state"] {
@@ -207,6 +208,14 @@ extension Value {
       return nil
     default: return nil
     }
+  }
+
+  /// A small tensor with bytes of its own: what counts `step` up would else count it once for each parameter.
+  func ownCopy() throws(CheckpointError) -> Value {
+    guard case .tensor(let tensor) = plain, tensor.byteCount <= 16 else { return self }
+    var bytes: [UInt8] = []
+    try tensor.source.withBytes { (found) throws(CheckpointError) in bytes = Array(found) }
+    return .tensor(try Tensor(dtype: tensor.dtype, shape: tensor.shape, source: BufferSource(bytes)))
   }
 
   /// A step: a number, or a tensor of one.

@@ -59,7 +59,8 @@ struct ZeroState {
     for rank in ranks {
       guard rank.world == ranks.count, rank.stage == first.stage else {
         throw CheckpointError(
-          .damaged, "is of ZeRO stage \(rank.stage) on \(rank.world) ranks; found files of \(ranks.count) ranks, "
+          .damaged,
+          "is of ZeRO stage \(rank.stage) on \(rank.world) ranks; found files of \(ranks.count) ranks, "
             + "the first of stage \(first.stage)", file: rank.file,
           advice: "Files of several saves may be mixed; take each save in a folder of its own.")
       }
@@ -107,7 +108,9 @@ struct ZeroState {
       for slot in slots[0] {
         switch slot.value {
         case .same(let value):
-          for index in found.indices { found[index].entries.append(Dict.Entry(.string(slot.name), value)) }
+          for index in found.indices {
+            found[index].entries.append(Dict.Entry(.string(slot.name), try value.ownCopy()))
+          }
         case .flat:
           var rows: [FlatVector] = []
           for (rank, theirs) in zip(ranks, slots) {
@@ -160,7 +163,8 @@ struct ZeroState {
   private static func paramGroups(_ first: ZeroRank, _ names: [[String]]) throws(CheckpointError) -> [Value] {
     var names = names
     // Rows that were joined are all of the one group that there may then be.
-    if names.count == 1, case .sequence(_, let groups)? = first.base["param_groups"], case .dict(let dict)? = groups.first,
+    if names.count == 1, case .sequence(_, let groups)? = first.base["param_groups"],
+      case .dict(let dict)? = groups.first,
       case .sequence(_, let params)? = dict["params"], params.count > 1
     {
       guard groups.count == 1 else {

@@ -170,8 +170,8 @@ private struct Builder {
   @Test func sizesThatOverflowAreRefused() throws {
     try refused("param_shapes.b", "no size, or too large") { $0.shapes[1].1 = [Int64.max, 2] }
     try refused("param_shapes.b", "no size, or too large") { $0.shapes[1].1 = [-3] }
-    try refused("b", "too short") { $0.shapes[1].1 = [Int64.max / 8] }
-    try refused("b", "too short", stage: 3) { $0.shapes[1].1 = [Int64.max / 8] }
+    try refused("b", "too short") { $0.shapes[1].1 = [Int64.max / 16] }
+    try refused("b", "too short", stage: 3) { $0.shapes[1].1 = [Int64.max / 16] }
   }
 
   @Test func shapesThatAreNotTheModulesAreRefused() throws {
@@ -202,7 +202,9 @@ private struct Builder {
     try refused("latest", "which is no folder inside this one") { $0.latest = name }
   }
 
-  @Test func latestNamesWhatIsThere() throws { try refused("latest", "'gone', which is not there") { $0.latest = "gone" } }
+  @Test func latestNamesWhatIsThere() throws {
+    try refused("latest", "'gone', which is not there") { $0.latest = "gone" }
+  }
 
   @Test func aLinkOutOfTheFolderIsNotFollowed() throws {
     let other = try Builder().folder()
