@@ -79,7 +79,11 @@ struct DeepSpeedModule {
   func check(_ weights: [(name: String, tensor: Tensor)]) throws(CheckpointError) {
     var shapes: [Key: [Int]] = [:]
     for entry in module.entries { if case .tensor(let tensor) = entry.value.plain { shapes[entry.key] = tensor.shape } }
+    var seen: Set<Key> = []
     for (name, tensor) in weights {
+      guard seen.insert(.string(name)).inserted else {
+        throw CheckpointError(.damaged, "the parameter is listed twice", place: "param_shapes.\(name)")
+      }
       guard let shape = shapes[.string(name)] else {
         throw CheckpointError(.damaged, "the module has no such parameter", place: "param_shapes.\(name)")
       }

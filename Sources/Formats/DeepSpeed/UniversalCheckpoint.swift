@@ -154,7 +154,7 @@ struct UniversalCheckpoint {
       throw CheckpointError(
         .damaged, "holds no tensor of \(parameter.count) elements, as the parameter has", file: folder.path(of: name))
     }
-    if tensor.shape == parameter.shape { return .tensor(tensor) }
+    // Of ZeRO-3 they are flat; some were parameters, and say so.
     return .tensor(try Tensor(dtype: tensor.dtype, shape: parameter.shape, source: tensor.source))
   }
 }

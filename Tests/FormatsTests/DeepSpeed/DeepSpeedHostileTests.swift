@@ -170,8 +170,8 @@ private struct Builder {
   @Test func sizesThatOverflowAreRefused() throws {
     try refused("param_shapes.b", "no size, or too large") { $0.shapes[1].1 = [Int64.max, 2] }
     try refused("param_shapes.b", "no size, or too large") { $0.shapes[1].1 = [-3] }
-    try refused("b", "too short") { $0.shapes[1].1 = [Int64.max / 16] }
-    try refused("b", "too short", stage: 3) { $0.shapes[1].1 = [Int64.max / 16] }
+    try refused("b", "too short") { $0.shapes[1].1 = [Int64.max / 128] }
+    try refused("b", "too short", stage: 3) { $0.shapes[1].1 = [Int64.max / 128] }
   }
 
   @Test func shapesThatAreNotTheModulesAreRefused() throws {
