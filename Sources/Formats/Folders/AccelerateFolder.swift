@@ -24,6 +24,7 @@ enum AccelerateFolder {
     try addModels(&parts)
     try add("optimizer", "optimizer", ".bin", &parts)
     try parts.addDistributed("optimizer", "optimizer_")
+    try parts.addDeepSpeed()
     try add("scheduler", "scheduler", ".bin", &parts)
     try add("sampler", "sampler", ".bin", &parts)
     try add("dataloader", "dl_state_dict", ".bin", &parts)

@@ -69,6 +69,32 @@ struct FolderParts {
     if folder.has(name) { add(key, try checkpoint(name)) }
   }
 
+  /// DeepSpeed's states below the folder, which `latest` names: what nothing else gave of `model` and `optimizer`, and
+  /// the rest of them, with their `training` as `deepspeed`.
+  mutating func addDeepSpeed() throws(CheckpointError) {
+    guard folder.has("latest"), let start = try? FileStart(folder.path),
+      let format = [Format.deepSpeedUniversal, .deepSpeed].first(where: { $0.recognises(start) })
+    else { return }
+    let file = try folder.map("latest")
+    let step = withExtendedLifetime(file) {
+      String(decoding: file.bytes.prefix(1024).filter { $0 > 0x20 }, as: UTF8.self)
+    }
+    let found = try format.read(folder.path, options)
+    take("latest", bytes: found.bytes)
+    take(step, bytes: 0)
+    warnings += found.checkpoint.warnings
+    guard case .dict(let dict) = found.checkpoint.root else { return }
+    let known = Set(entries.map(\.key))
+    for entry in dict.entries {
+      let isTraining = entry.key == .string("training")
+      if isTraining || !known.contains(entry.key) {
+        entries.append(Dict.Entry(isTraining ? .string("deepspeed") : entry.key, entry.value))
+      } else {
+        warn("'\(entry.key.text)' of DeepSpeed was left out: the folder has it in a file of its own")
+      }
+    }
+  }
+
   /// The names that are a beginning, a number and an end, by the number.
   func numbered(_ prefix: String, _ suffix: String) -> [(number: Int, name: String)] {
     let found = folder.names.compactMap { name -> (number: Int, name: String)? in

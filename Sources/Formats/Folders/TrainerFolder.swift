@@ -30,6 +30,7 @@ enum TrainerFolder {
     } else {
       try parts.addDistributed("optimizer", "optimizer_")
     }
+    try parts.addDeepSpeed()
     try parts.addIfThere("scheduler", "scheduler.pt")
     try parts.addIfThere("scaler", "scaler.pt")
     try parts.addIfThere("rng", "rng_state.pth")

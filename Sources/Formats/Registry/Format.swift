@@ -65,7 +65,7 @@ extension Format {
   /// All formats, in the order in which they are asked whether a file is theirs.
   public static let all: [Format] = [
     .native, .torchScript, .torchZip, .torchLegacy, .torchTar, .safetensors, .dcp, .dcpSafetensors,
-    .trainerFolder, .accelerateFolder, .megatronFolder, .weightFolder,
+    .trainerFolder, .accelerateFolder, .deepSpeedUniversal, .deepSpeed, .megatronFolder, .weightFolder,
     // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.
     .pickle,
   ]

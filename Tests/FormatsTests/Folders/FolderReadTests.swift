@@ -125,6 +125,36 @@ func frameworkFixture(_ name: String) -> String { "\(fixtureFolder)/frameworks/\
     #expect(opened.checkpoint.warnings.isEmpty)
   }
 
+  /// The Trainer leaves model and optimizer to DeepSpeed, in a folder that `latest` names.
+  @Test func deepSpeedsStatesBelowAreFound() throws {
+    let folder = TemporaryFolder()
+    let source = "\(fixtureFolder)/deepspeed/zero2"
+    for name in filesIn(source) {
+      let inner = filesIn("\(source)/\(name)")
+      if inner.isEmpty {
+        writeBytes(try readBytes("\(source)/\(name)"), to: folder.file(name))
+      } else {
+        mkdir(folder.file(name), 0o700)
+      }
+      for file in inner { writeBytes(try readBytes("\(source)/\(name)/\(file)"), to: folder.file("\(name)/\(file)")) }
+    }
+    writeBytes(Array(#"{"global_step": 3}"#.utf8), to: folder.file("trainer_state.json"))
+    let format = try Format.input(folder.path)
+    #expect(format.id == "hf-trainer")
+    let opened = try format.read(folder.path, Format.ReadOptions())
+    guard case .dict(let root) = opened.checkpoint.root,
+      case .dict(let alone) = try readFolder(source)
+    else { return #expect(Bool(false)) }
+    #expect(Set(root.entries.map(\.key.text)).isSuperset(of: ["model", "optimizer", "training", "deepspeed"]))
+    for key in ["model", "optimizer"] {
+      let (found, wanted) = (try #require(root[key]), try #require(alone[key]))
+      #expect(try Diff(found, wanted).isEqual)
+    }
+    guard case .dict(let training)? = root["training"] else { return #expect(Bool(false)) }
+    #expect(training.entries.map(\.key.text) == ["global_step"])
+    #expect(!opened.checkpoint.warnings.contains { $0.hasPrefix("not taken") })
+  }
+
   /// Python's JSON has numbers that JSON has not.
   @Test func aDivergedLossIsRead() throws {
     let text = Array(
