@@ -12,7 +12,7 @@ extension Format {
     read: { (path, options) throws(CheckpointError) in
       let opened = try DeepSpeedCheckpoint(path, verify: options.verifies)
       return Opened(
-        checkpoint: Checkpoint(root: .dict(opened.root), warnings: opened.warnings), version: opened.version,
+        checkpoint: Checkpoint(root: .dict(opened.root), warnings: opened.warnings), version: nil,
         producer: opened.version.map { "DeepSpeed \($0)" }, bytes: opened.bytes)
     },
     write: nil,

@@ -24,6 +24,9 @@ private struct Builder {
     "zero_pp_rank_1_mp_rank_00_optim_states.pt",
   ]
   var left: Set<String> = []
+  var paddings: [[Int64]]?
+  /// Whether the module has `tied`, which is `w`.
+  var isTied = false
   var roots: [String: Value] = [:]
 
   init(stage: Int = 2) {
@@ -51,15 +54,24 @@ private struct Builder {
       ("zero_stage", .int(Int64(stage))), ("partition_count", .int(worlds[rank])),
       (stage == 3 ? "optimizer_state_dict" : "base_optimizer_state", base),
       (stage == 3 ? "fp32_flat_groups" : "single_partition_of_fp32_groups", .sequence(.list, [try row(ranks[rank])])))
-    return Self.dict(("optimizer_state_dict", inner))
+    guard let paddings, case .dict(var dict) = inner else { return Self.dict(("optimizer_state_dict", inner)) }
+    let lists = paddings.map { Value.sequence(.list, $0.map { .int($0) }) }
+    dict.entries.append(Dict.Entry(.string("param_alignment_paddings"), .sequence(.list, lists)))
+    return Self.dict(("optimizer_state_dict", .dict(dict)))
   }
 
   private func model() throws -> Value {
     let w = try Tensor(dtype: .float32, shape: [2, 2], source: BufferSource(elements: [Float](repeating: 0, count: 4)))
     let empty = try Tensor(dtype: .float32, shape: [0], source: BufferSource([]))
     let b = try Tensor(dtype: .float32, shape: [3], source: BufferSource(elements: [Float](repeating: 0, count: 3)))
+    var module = Dict([
+      Dict.Entry(.string("w"), .tensor(stage == 3 ? empty : w)),
+      Dict.Entry(.string("b"), .tensor(stage == 3 ? empty : b)),
+    ])
+    if isTied { module.entries.append(Dict.Entry(.string("tied"), .tensor(empty))) }
     return Self.dict(
-      ("module", Self.dict(("w", .tensor(stage == 3 ? empty : w)), ("b", .tensor(stage == 3 ? empty : b)))),
+      ("module", .dict(module)),
+      ("shared_params", isTied ? Self.dict(("tied", .string("w"))) : .none),
       ("param_shapes", .sequence(.list, [.dict(Dict(shapes.map { Dict.Entry(.string($0.0), .size($0.1)) }))])),
       ("global_steps", .int(7)))
   }
@@ -118,6 +130,35 @@ private struct Builder {
     #expect(try b.elements(as: Float.self) == [4, 5, 6])
     #expect(try w.elements(as: Float.self) == (stage == 3 ? [0, 1, 2, 3] : [0, 0, 0, 0]))
     #expect(try Format.deepSpeed.verify(folder.path).isSound)
+  }
+
+  /// Since DeepSpeed 0.18 a row may have gaps.
+  @Test func gapsBetweenParametersAreLeftOut() throws {
+    var builder = Builder()
+    builder.paddings = [[1, 0]]
+    builder.ranks = [[0, 1, 2, 3], [99, 4, 5, 6]]
+    builder.moments = builder.ranks
+    let folder = try builder.folder()
+    guard case .dict(let root) = try readFolder(folder.path),
+      let optimizer = root["optimizer"].flatMap({ OptimizerState($0) }),
+      case .tensor(let b)? = optimizer.slot("exp_avg", of: .string("b"))
+    else { return #expect(Bool(false)) }
+    #expect(try b.elements(as: Float.self) == [4, 5, 6])
+    try refused("param_alignment_paddings") { $0.paddings = [[1]] }
+    try refused("param_alignment_paddings") { $0.paddings = [[-1, 0]] }
+    try refused("w", "a padding of 9223372036854775807") { $0.paddings = [[Int64.max, 0]] }
+  }
+
+  @Test func tiesStayTies() throws {
+    var builder = Builder(stage: 3)
+    builder.files[0] = "zero_pp_rank_0_mp_rank_00_model_states.pt"
+    builder.files.append("zero_pp_rank_1_mp_rank_00_model_states.pt")
+    builder.isTied = true
+    let folder = try builder.folder()
+    guard case .dict(let root) = try readFolder(folder.path), case .dict(let model)? = root["model"],
+      case .tensor(let w)? = model["w"], case .tensor(let tied)? = model["tied"]
+    else { return #expect(Bool(false)) }
+    #expect(w.isTied(to: tied) && tied.shape == [2, 2])
   }
 
   // MARK: - Ranks
