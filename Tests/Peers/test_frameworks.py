@@ -101,6 +101,40 @@ def test_wrappers_within_names_are_taken_off(ckpt, inner, tmp_path):
     assert got["optimizer"]["param_groups"][0]["params"] == list(model.state_dict())
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_names_are_never_guessed_from_safetensors(ckpt, shards, tmp_path):
+    """Such files sort the names: parameters of one shape keep their numbers, and it is said."""
+    torch.manual_seed(0)
+    names = ["z", "b.10", "b.2", "a"]
+    model = torch.nn.ParameterDict({name.replace(".", "_"): torch.nn.Parameter(torch.randn(4, 4)) for name in names})
+    optimizer = torch.optim.AdamW(model.values())
+    sum(p.sum() for p in model.values()).backward()
+    optimizer.step()
+    folder = tmp_path / "checkpoint-1"
+    folder.mkdir()
+    state = dict(model.state_dict())
+    if shards == 1:
+        save_file(state, folder / "model.safetensors")
+    else:
+        owners = {name: f"model-{i % 2}.safetensors" for i, name in enumerate(state)}
+        for file in set(owners.values()):
+            save_file({name: state[name] for name in state if owners[name] == file}, folder / file)
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": owners}))
+    torch.save(optimizer.state_dict(), folder / "optimizer.pt")
+    torch.save({}, folder / "scheduler.pt")
+    for path in (folder, tmp_path / "a.h5"):
+        if path != folder:
+            ckpt.succeed("convert", folder, path)
+        report = ckpt.json("inspect", path)
+        assert any("no name could be told" in text or "not known" in text for text in report["warnings"]), report["warnings"]
+    done = ckpt.succeed("convert", folder, tmp_path / "b.pt", "--optimizer-keys", "names")
+    params = load_safely(tmp_path / "b.pt")["optimizer"]["param_groups"][0]["params"]
+    assert params == [f"param.{i}" for i in range(4)], done.err
+    # A .pt does not say where its dict comes from, but that it may be so.
+    ckpt.succeed("convert", folder, tmp_path / "c.pt")
+    assert any("are sorted" in text for text in ckpt.json("inspect", tmp_path / "c.pt")["warnings"])
+
+
 def test_plain_names_are_left_alone(ckpt, tmp_path):
     """A module that is called `module` is no wrapper's doing unless all names say so."""
     torch.save({"module.a": torch.ones(1), "head": torch.ones(1)}, tmp_path / "a.pt")

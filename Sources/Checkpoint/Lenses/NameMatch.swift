@@ -23,9 +23,26 @@ struct NameMatch {
 
   /// The first rule that fits, or nil when none does. Both have the same number of parameters.
   init?(_ groups: [[[Int]?]], _ model: NamedShapes) {
+    guard var match = NameMatch(bestOf: groups, model) else { return nil }
+    if model.mayBeSorted, match.rule != .shapesOnly,
+      Self.byShape(groups.flatMap { $0 }, model)?.contains(nil) ?? true
+    {
+      match.warnings.append(
+        "the names of '\(model.path.text)' are sorted; if its parameters have another order, as after a safetensors "
+          + "file, the names of the optimizer's parameters are wrong")
+    }
+    self = match
+  }
+
+  private init?(bestOf groups: [[[Int]?]], _ model: NamedShapes) {
     let flat = groups.flatMap { $0 }
     let open = flat.count { $0 == nil }
     let place = model.path.steps.isEmpty ? "the model" : "'\(model.path.text)'"
+    if model.isSorted {
+      guard open == 0, let found = Self.byShape(flat, model) else { return nil }
+      self.init(.shapesOnly, found, model, "those of \(place) (found by shapes that occur once: its names are sorted)")
+      return
+    }
     // With several groups and shapes unknown, the order alone would be a guess.
     let inOrder = Self.fits(flat, model.shapes)
     let oneGroup = groups.count(where: { !$0.isEmpty }) <= 1

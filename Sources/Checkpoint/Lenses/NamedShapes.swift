@@ -5,16 +5,36 @@ struct NamedShapes {
   let all: Set<Key>
   let names: [String]
   let shapes: [[Int]]
+  /// Whether the order says nothing: the names are sorted, as safetensors files have them, and not as a module registers
+  /// its parameters.
+  let isSorted: Bool
+  /// Whether the order may be that of the names, and no more is known: no `state_dict()` gives an ordinary dict.
+  let mayBeSorted: Bool
 
   init(path: TreePath, _ dict: StateDict) {
     let entries = dict.trainable
+    let hasOrder = Self.hasOrder(dict.dict)
+    isSorted = hasOrder && dict.dict.attributes.contains { $0.name.hasSameBytes(as: "__metadata__") }
+    mayBeSorted = hasOrder && dict.dict.kind == .plain
     self.path = path
     all = Set(dict.dict.entries.map(\.key))
     names = entries.map(\.name)
     shapes = entries.compactMap { $0.tensor?.shape }
   }
 
-  private init(path: TreePath, all: Set<Key>, names: [String], shapes: [[Int]]) {
+  /// Whether a dict has the order of safetensors files, which `__metadata__` tells: by dtype, then by name.
+  private static func hasOrder(_ dict: Dict) -> Bool {
+    guard dict.count > 1 else { return false }
+    return zip(dict.entries, dict.entries.dropFirst()).allSatisfy { before, after in
+      guard case .tensor(let a) = before.value, case .tensor(let b) = after.value, a.dtype == b.dtype else {
+        return true
+      }
+      return before.key.text.utf8.lexicographicallyPrecedes(after.key.text.utf8)
+    }
+  }
+
+  private init(path: TreePath, all: Set<Key>, names: [String], shapes: [[Int]], isSorted: Bool, mayBeSorted: Bool) {
+    (self.isSorted, self.mayBeSorted) = (isSorted, mayBeSorted)
     self.path = path
     self.all = all
     self.names = names
@@ -37,14 +57,16 @@ struct NamedShapes {
       let indices = members[key] ?? []
       return NamedShapes(
         path: path.appending(.key(key)), all: all, names: indices.map { names[$0] },
-        shapes: indices.map { shapes[$0] })
+        shapes: indices.map { shapes[$0] }, isSorted: isSorted, mayBeSorted: mayBeSorted)
     }
   }
 
   /// The same parameters in the order of their names' bytes, as optimizers have them that were built from sorted names.
   var sorted: NamedShapes {
     let order = names.indices.sorted { names[$0].utf8.lexicographicallyPrecedes(names[$1].utf8) }
-    return NamedShapes(path: path, all: all, names: order.map { names[$0] }, shapes: order.map { shapes[$0] })
+    return NamedShapes(
+      path: path, all: all, names: order.map { names[$0] }, shapes: order.map { shapes[$0] }, isSorted: true,
+      mayBeSorted: true)
   }
 }
 

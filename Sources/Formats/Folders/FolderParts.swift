@@ -18,13 +18,24 @@ struct FolderParts {
     self.options = options
   }
 
-  mutating func add(_ key: String, _ value: Value) { entries.append(Dict.Entry(.string(key), value)) }
+  /// Adds an entry; the first of a key counts.
+  mutating func add(_ key: String, _ value: Value) {
+    guard !entries.contains(where: { $0.key == .string(key) }) else {
+      return warn("the folder has '\(key)' more than once; the first was taken")
+    }
+    entries.append(Dict.Entry(.string(key), value))
+  }
 
   /// A checkpoint file of the folder, whatever its format.
   mutating func checkpoint(_ name: String) throws(CheckpointError) -> Value {
     // Before anything is read of it: it must be a file, and in the folder.
     _ = try folder.map(name)
-    return try opened("\(folder.path)/\(name)", name)
+    let path = "\(folder.path)/\(name)"
+    // An index is no part of a checkpoint: it could name itself.
+    guard !WeightFolder.isIndex(try FileStart(path)) else {
+      throw CheckpointError(.damaged, "is an index of other files where tensors are due", file: path)
+    }
+    return try opened(path, name)
   }
 
   /// A distributed checkpoint below the folder. What lies in it under one key alone is meant by that.

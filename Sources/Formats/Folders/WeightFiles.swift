@@ -14,12 +14,12 @@ enum WeightFiles: Sendable, Equatable {
   /// The weights of a folder; nil where there are none.
   init?(in folder: PartsFolder) {
     for name in Self.files {
-      if folder.has(name + ".index.json") {
-        self = .index(name + ".index.json")
-        return
-      }
       if folder.has(name) {
         self = .file(name)
+        return
+      }
+      if folder.has(name + ".index.json") {
+        self = .index(name + ".index.json")
         return
       }
     }

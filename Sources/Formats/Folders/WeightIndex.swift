@@ -60,7 +60,7 @@ struct WeightIndex {
 }
 
 extension FolderParts {
-  /// The state dict that several files hold together, in the files' order.
+  /// The state dict that several files hold together: of PyTorch's files in their order, of safetensors files by name.
   ///
   /// - Throws: `damaged` when a file has not what the index says.
   mutating func weights(_ index: WeightIndex) throws(CheckpointError) -> Value {
@@ -90,6 +90,10 @@ extension FolderParts {
       throw CheckpointError(
         .damaged, "the tensor '\(lost)' is not in the file '\(index.owners[.string(lost)] ?? "")', as the index says",
         file: "\(folder.path)/\(index.name)", advice: "The files belong to different checkpoints, or one was replaced.")
+    }
+    // Each safetensors file sorts its names. So does the whole then, lest its order be taken for the model's.
+    if index.name.hasSuffix(".safetensors.index.json") {
+      joined?.entries.sort { $0.key.text.utf8.lexicographicallyPrecedes($1.key.text.utf8) }
     }
     return .dict(joined ?? Dict())
   }

@@ -261,6 +261,27 @@ func frameworkFixture(_ name: String) -> String { "\(fixtureFolder)/frameworks/\
     #expect(cut?.code == .damaged)
   }
 
+  /// An index that names itself, or is named where a checkpoint is due.
+  @Test func indexesAreNoParts() throws {
+    let itself = try shards { index($0, #"{"weight_map": {"a": "model.safetensors.index.json"}}"#) }
+    #expect(itself?.message.contains("is an index of other files") == true)
+    let folder = TemporaryFolder()
+    writeBytes(Array(#"{"weight_map": {"a": "optimizer.pt"}}"#.utf8), to: folder.file("optimizer.pt"))
+    writeBytes(Array("{}".utf8), to: folder.file("trainer_state.json"))
+    let error = #expect(throws: CheckpointError.self) { try readFolder(folder.path) }
+    #expect(error?.message.contains("is an index of other files") == true)
+  }
+
+  @Test func whatIsThereTwiceIsTold() throws {
+    let folder = TemporaryFolder()
+    for name in ["rng_state.pth", "rng_state_0.pth"] { try TorchZip.write(dict(("a", .int(1))), to: folder.file(name)) }
+    writeBytes(Array("{}".utf8), to: folder.file("trainer_state.json"))
+    let opened = try Format.trainerFolder.read(folder.path, Format.ReadOptions())
+    #expect(opened.checkpoint.warnings == ["the folder has 'rng' more than once; the first was taken"])
+    guard case .dict(let root) = opened.checkpoint.root else { return #expect(Bool(false)) }
+    #expect(root.entries.map(\.key.text) == ["rng", "training"])
+  }
+
   @Test func jsonThatIsNestedWithoutEndIsRefused() throws {
     let folder = TemporaryFolder()
     writeBytes(Array(String(repeating: "[", count: 1 << 20).utf8), to: folder.file("trainer_state.json"))
