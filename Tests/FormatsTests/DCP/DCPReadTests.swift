@@ -61,6 +61,40 @@ func dcpFixture(_ name: String) -> String { "\(fixtureFolder)/dcp/\(name)" }
     #expect(slots.entries.map(\.key.text).sorted() == ["exp_avg", "exp_avg_sq", "step"])
   }
 
+  /// Names that contradict each other are no flat optimizer, and nothing of them is lost.
+  @Test func contradictingNamesStayAsTheyAre() throws {
+    let flat = dict(
+      ("state.p.s", try tensor([1], [1])), ("state.p.s.t", try tensor([2], [1])), ("param_groups.p.lr", .double(0.1)))
+    #expect(try Diff(StoredOptimizers.restored(flat), flat).isEqual)
+    let sound = dict(
+      ("state.p.s.t", try tensor([2], [1])), ("state.p.step", .int(3)), ("param_groups.p.lr", .double(0.1)))
+    guard case .dict(let nested) = StoredOptimizers.restored(sound), let lens = OptimizerState(.dict(nested)) else {
+      return #expect(Bool(false))
+    }
+    #expect(lens.keys == [.string("p")])
+    guard case .dict(let inner)? = lens.slot("s", of: .string("p")) else { return #expect(Bool(false)) }
+    #expect(inner.entries.map(\.key.text) == ["t"])
+  }
+
+  /// Many ranks, each with rows of its own: the merge finds them without comparing all with all.
+  @Test func manyRanksMerge() throws {
+    let ranks = 400
+    var metadata = DCPMetadata()
+    let all = (0..<ranks).map { rank in
+      var mine = DCPMetadata()
+      let chunk = DCPMetadata.Chunk(
+        offsets: [rank, 0], sizes: [1, 2], part: DCPMetadata.Part(file: "f", offset: rank * 8, length: 8))
+      let item = DCPMetadata.TensorItem(dtype: .float32, shape: [ranks, 2], chunks: [chunk])
+      mine.entries = [DCPMetadata.Entry(name: "w", item: .tensor(item))]
+      return (file: "__\(rank).metadata", metadata: mine)
+    }
+    metadata = try DCPMetadata(merging: all + [all[7]])
+    guard case .tensor(let item)? = metadata.entries.first?.item else { return #expect(Bool(false)) }
+    #expect(item.chunks.count == ranks)
+    #expect(metadata.entries[0].replicas.count == 1)
+    #expect(throws: Never.self) { try ChunkCover.check(item) }
+  }
+
   /// Before the first step DCP keeps no `state`; torch's optimizers want one.
   @Test func anEmptyStateComesBack() throws {
     guard case .dict(let root) = try readFolder(dcpFixture("no_state")), case .dict(let dict)? = root["optimizer"]

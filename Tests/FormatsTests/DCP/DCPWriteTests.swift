@@ -116,6 +116,26 @@ import Testing
     #expect(other?.message.contains("is no folder") == true)
   }
 
+  /// A folder, or a name that is no UTF-8, is nobody's shard whatever it is called.
+  @Test func whatCannotBeRemovedIsRefused() throws {
+    let folder = TemporaryFolder()
+    let path = folder.file("d")
+    _ = try write(try trainingTree(), path)
+    mkdir(path + "/x.distcp", 0o700)
+    writeBytes([1], to: path + "/x.distcp/keep")
+    let error = #expect(throws: CheckpointError.self) { try write(try largeTree(), path, replaces: true) }
+    #expect(error?.message.contains("'x.distcp'") == true)
+    #expect(try readBytes(path + "/x.distcp/keep") == [1])
+    removeAll(path + "/x.distcp")
+    let odd = Array(path.utf8CString.dropLast()) + [0x2F, -1] + Array(".distcp".utf8CString)
+    close(open(odd, O_WRONLY | O_CREAT, 0o600))
+    #expect(throws: CheckpointError.self) { try write(try largeTree(), path, replaces: true) }
+    unlink(odd)
+    _ = try write(try largeTree(), path, replaces: true)
+    #expect(folder.names == ["d"])
+    #expect(throws: CheckpointError.self) { try write(try largeTree(), path + "/.", replaces: true) }
+  }
+
   /// What a killed process left is cleared away by the next save; what a live one holds is not.
   @Test func abandonedFoldersAreRemoved() throws {
     let folder = TemporaryFolder()
