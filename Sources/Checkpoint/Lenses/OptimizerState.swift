@@ -121,8 +121,11 @@ extension OptimizerState.Group {
 }
 
 extension Value {
-  /// The value as a whole number: an int, a double without a fraction, or a tensor with one such element.
-  func asWholeNumber() throws(CheckpointError) -> Int64? {
+  /// The value as a whole number: an int, a double without a fraction, or a tensor with one such element. Nil for
+  /// anything else.
+  ///
+  /// - Throws: what the tensor's source throws.
+  public func asWholeNumber() throws(CheckpointError) -> Int64? {
     switch self {
     case .int(let number): return number
     case .double(let number): return Int64(exactly: number)

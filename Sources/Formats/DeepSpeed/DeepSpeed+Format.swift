@@ -2,26 +2,43 @@ import Checkpoint
 
 extension Format {
   /// A folder of DeepSpeed's `save_checkpoint`, or of one of its steps.
-  static let deepSpeed = Format(
-    kind: .pt, id: "deepspeed", name: "DeepSpeed checkpoint",
+  static let deepSpeed = Format.deepSpeed(
+    id: "deepspeed", name: "DeepSpeed checkpoint",
     recognises: { start in
       guard start.isFolder, let names = PartsFolder.names(in: start.path) else { return false }
       return names.contains("latest") && DeepSpeedFolder.isText(start.path + "/latest")
         || names.contains { DeepSpeedFile($0) != nil }
     },
-    read: { (path, options) throws(CheckpointError) in
-      let opened = try DeepSpeedCheckpoint(path, verify: options.verifies)
-      return Opened(
-        checkpoint: Checkpoint(root: .dict(opened.root), warnings: opened.warnings), version: nil,
-        producer: opened.version.map { "DeepSpeed \($0)" }, bytes: opened.bytes)
-    },
-    write: nil,
-    verify: { (path) throws(CheckpointError) in
-      try DeepSpeedVerification.run { () throws(CheckpointError) in
-        let opened = try DeepSpeedCheckpoint(path, verify: true)
-        return (opened.root, opened.files, opened.warnings)
-      }
-    })
+    tree: DeepSpeedCheckpoint.self)
+
+  /// A kind of DeepSpeed's folders, which are only read.
+  static func deepSpeed<Tree: DeepSpeedTree>(
+    id: String, name: String, recognises: @escaping Recogniser, tree: Tree.Type
+  ) -> Format {
+    Format(
+      kind: .pt, id: id, name: name, recognises: recognises,
+      read: { (path, options) throws(CheckpointError) in
+        let opened = try Tree(path, verify: options.verifies)
+        return Opened(
+          checkpoint: Checkpoint(root: .dict(opened.root), warnings: opened.warnings), version: nil,
+          producer: opened.version.map { "DeepSpeed \($0)" }, bytes: opened.bytes)
+      },
+      write: nil,
+      verify: { (path) throws(CheckpointError) in try DeepSpeedVerification.run(try Tree(path, verify: true)) })
+  }
+}
+
+/// What was read of a folder of DeepSpeed's.
+protocol DeepSpeedTree: SendableMetatype {
+  init(_ path: String, verify: Bool) throws(CheckpointError)
+
+  var root: Dict { get }
+  var warnings: [String] { get }
+  /// Bytes of all files that were read, and how many they are.
+  var bytes: Int { get }
+  var files: Int { get }
+  /// DeepSpeed's own version.
+  var version: String? { get }
 }
 
 extension DeepSpeedFolder {
@@ -34,12 +51,12 @@ extension DeepSpeedFolder {
 
 /// Checks a folder of DeepSpeed's: that every part of every tensor is there, and holds what it should.
 enum DeepSpeedVerification {
-  typealias Reader = () throws(CheckpointError) -> (root: Dict, files: Int, warnings: [String])
-
   /// - Throws: `missing`, `inputOutput`; damage is what it returns.
-  static func run(_ read: Reader) throws(CheckpointError) -> VerifyReport {
+  static func run(_ read: @autoclosure () throws(CheckpointError) -> some DeepSpeedTree) throws(CheckpointError)
+    -> VerifyReport
+  {
     var report = VerifyReport()
-    var found: (root: Dict, files: Int, warnings: [String])?
+    var found: (any DeepSpeedTree)?
     report.problems = try VerifyReport.problem { () throws(CheckpointError) in found = try read() }
     guard let found else { return report }
     report.checked.append("\(found.files) files: all ranks there, of one step, with the parts that the shapes take")

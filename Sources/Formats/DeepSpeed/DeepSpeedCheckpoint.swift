@@ -2,7 +2,7 @@ import Checkpoint
 
 /// A checkpoint that DeepSpeed's engine saved on one or more ranks, as one tree: `model`, `optimizer`,
 /// `master_weights` and `training`.
-struct DeepSpeedCheckpoint {
+struct DeepSpeedCheckpoint: DeepSpeedTree {
   let folder: DeepSpeedFolder
   private(set) var root = Dict()
   private(set) var warnings: [String] = []
@@ -106,9 +106,9 @@ struct DeepSpeedCheckpoint {
 
   /// - Throws: `damaged` where the ranks' models are of different steps.
   private mutating func compare(_ first: Dict, _ others: [(name: String, states: Dict)]) throws(CheckpointError) {
-    let step = try first["global_steps"]?.wholeNumber()
+    let step = try first["global_steps"]?.asWholeNumber()
     for (name, states) in others {
-      let found = try states["global_steps"]?.wholeNumber()
+      let found = try states["global_steps"]?.asWholeNumber()
       guard found == step else {
         throw CheckpointError(
           .damaged, "is of step \(found ?? -1), rank 0's of step \(step ?? -1)", file: folder.path(of: name),

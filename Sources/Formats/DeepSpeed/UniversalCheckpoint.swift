@@ -2,7 +2,7 @@ import Checkpoint
 
 /// DeepSpeed's universal checkpoint: a folder a parameter, with a file for the weight and each moment, as the same tree
 /// that `DeepSpeedCheckpoint` gives (facts from `ds_to_universal.py` of DeepSpeed 0.19.8).
-struct UniversalCheckpoint {
+struct UniversalCheckpoint: DeepSpeedTree {
   let folder: DeepSpeedFolder
   private(set) var root = Dict()
   private(set) var warnings: [String] = []
@@ -166,8 +166,8 @@ extension DeepSpeedFolder {
 
 extension Format {
   /// A folder that DeepSpeed's `ds_to_universal.py` made.
-  static let deepSpeedUniversal = Format(
-    kind: .pt, id: "deepspeed-universal", name: "DeepSpeed universal checkpoint",
+  static let deepSpeedUniversal = Format.deepSpeed(
+    id: "deepspeed-universal", name: "DeepSpeed universal checkpoint",
     recognises: { start in
       guard start.isFolder, let names = PartsFolder.names(in: start.path) else { return false }
       if names.contains("latest_universal") && !names.contains("latest") {
@@ -176,17 +176,5 @@ extension Format {
       guard names.contains("zero"), names.contains(where: { DeepSpeedFile($0)?.kind == .model }) else { return false }
       return PartsFolder.names(in: start.path + "/zero") != nil
     },
-    read: { (path, options) throws(CheckpointError) in
-      let opened = try UniversalCheckpoint(path, verify: options.verifies)
-      return Opened(
-        checkpoint: Checkpoint(root: .dict(opened.root), warnings: opened.warnings), version: nil,
-        producer: opened.version.map { "DeepSpeed \($0)" }, bytes: opened.bytes)
-    },
-    write: nil,
-    verify: { (path) throws(CheckpointError) in
-      try DeepSpeedVerification.run { () throws(CheckpointError) in
-        let opened = try UniversalCheckpoint(path, verify: true)
-        return (opened.root, opened.files, opened.warnings)
-      }
-    })
+    tree: UniversalCheckpoint.self)
 }

@@ -152,12 +152,12 @@ struct ZeroRank {
     var found: [Int64?] = []
     if case .dict(let state)? = base["state"] {
       for case .dict(let slots) in state.entries.map(\.value) {
-        if let step = slots["step"] { found.append(try step.wholeNumber()) }
+        if let step = slots["step"] { found.append(try step.asWholeNumber()) }
       }
     }
     if case .sequence(_, let groups)? = base["param_groups"] {
       for case .dict(let group) in groups {
-        if let step = group["step"] { found.append(try step.wholeNumber()) }
+        if let step = group["step"] { found.append(try step.asWholeNumber()) }
       }
     }
     return found
@@ -216,23 +216,5 @@ extension Value {
     var bytes: [UInt8] = []
     try tensor.source.withBytes { (found) throws(CheckpointError) in bytes = Array(found) }
     return .tensor(try Tensor(dtype: tensor.dtype, shape: tensor.shape, source: BufferSource(bytes)))
-  }
-
-  /// A step: a number, or a tensor of one.
-  func wholeNumber() throws(CheckpointError) -> Int64? {
-    switch self {
-    case .int(let number): return number
-    case .double(let number): return Int64(exactly: number)
-    case .tensor(let tensor):
-      guard tensor.count == 1 else { return nil }
-      switch tensor.dtype {
-      case .float32: return try tensor.elements(as: Float.self).first.flatMap { Int64(exactly: $0) }
-      case .float64: return try tensor.elements(as: Double.self).first.flatMap { Int64(exactly: $0) }
-      case .int64: return try tensor.elements(as: Int64.self).first
-      case .int32: return try tensor.elements(as: Int32.self).first.map(Int64.init)
-      default: return nil
-      }
-    default: return nil
-    }
   }
 }

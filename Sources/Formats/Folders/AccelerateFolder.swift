@@ -2,18 +2,14 @@ import Checkpoint
 
 extension Format {
   /// A folder of `Accelerator.save_state` of Hugging Face's accelerate.
-  static let accelerateFolder = Format(
+  static let accelerateFolder = Format.folder(
     kind: .pt, id: "accelerate", name: "Accelerate checkpoint",
     recognises: { start in
       guard start.isFolder, let names = PartsFolder.names(in: start.path) else { return false }
       return names.contains { $0.hasPrefix("random_states_") && $0.hasSuffix(".pkl") }
-        || names.contains("optimizer.bin")
+        || (names.contains("optimizer.bin") && names.contains("scheduler.bin"))
     },
-    read: { (path, options) throws(CheckpointError) in try AccelerateFolder.read(path, options) },
-    write: nil,
-    verify: { (path) throws(CheckpointError) in
-      try FolderVerification.run(path) { (options) throws(CheckpointError) in try AccelerateFolder.read(path, options) }
-    })
+    read: AccelerateFolder.read)
 }
 
 /// The tree: `model`, `optimizer`, `scheduler`, `sampler`, `dataloader` (the second of a kind `model_1` and so on),

@@ -122,8 +122,7 @@ struct FolderParts {
     let others = folder.names.filter { !taken.contains(.string($0)) && !$0.hasPrefix(".") }
     var warnings = warnings
     if !others.isEmpty {
-      let shown = others.prefix(8).joined(separator: ", ") + (others.count > 8 ? ", … (\(others.count) in all)" : "")
-      warnings.append("not taken from the folder: \(shown)")
+      warnings.append("not taken from the folder: \(listed(others))")
     }
     return Checkpoint(root: .dict(Dict(entries)), warnings: warnings)
   }

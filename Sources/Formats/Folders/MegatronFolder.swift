@@ -2,17 +2,13 @@ import Checkpoint
 
 extension Format {
   /// A run's folder of Megatron-LM, or one iteration of it.
-  static let megatronFolder = Format(
+  static let megatronFolder = Format.folder(
     kind: .pt, id: "megatron", name: "Megatron checkpoint",
     recognises: { start in
       start.hasEntry(MegatronFolder.tracker) || start.hasEntry("mp_rank_00/\(MegatronFolder.file)")
         || start.hasEntry("mp_rank_00_000/\(MegatronFolder.file)")
     },
-    read: { (path, options) throws(CheckpointError) in try MegatronFolder.read(path, options) },
-    write: nil,
-    verify: { (path) throws(CheckpointError) in
-      try FolderVerification.run(path) { (options) throws(CheckpointError) in try MegatronFolder.read(path, options) }
-    })
+    read: MegatronFolder.read)
 }
 
 /// The tree is that of the file `mp_rank_00/model_optim_rng.pt`, or of the iteration's distributed checkpoint.

@@ -101,3 +101,8 @@ struct PartsFolder: Sendable {
     }
   }
 }
+
+/// Some names for a sentence: the first of them, and how many there are where that is not all.
+func listed(_ names: [String], most: Int = 8) -> String {
+  names.prefix(most).joined(separator: ", ") + (names.count > most ? ", … (\(names.count) in all)" : "")
+}

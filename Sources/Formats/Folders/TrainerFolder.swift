@@ -2,17 +2,13 @@ import Checkpoint
 
 extension Format {
   /// `checkpoint-500/` as the Trainer of Hugging Face's transformers saves it.
-  static let trainerFolder = Format(
+  static let trainerFolder = Format.folder(
     kind: .pt, id: "hf-trainer", name: "Hugging Face Trainer checkpoint",
     recognises: { start in
       start.hasEntry("trainer_state.json") || start.hasEntry("training_args.bin")
         || (start.hasEntry("optimizer.pt") && start.hasEntry("scheduler.pt"))
     },
-    read: { (path, options) throws(CheckpointError) in try TrainerFolder.read(path, options) },
-    write: nil,
-    verify: { (path) throws(CheckpointError) in
-      try FolderVerification.run(path) { (options) throws(CheckpointError) in try TrainerFolder.read(path, options) }
-    })
+    read: TrainerFolder.read)
 }
 
 /// The tree: `model`, `optimizer`, `scheduler`, `scaler`, `rng` (with several ranks a list), `training` (the trainer's

@@ -50,7 +50,7 @@ struct WeightIndex {
     guard hasMap else { throw CheckpointError(.damaged, "an index without its 'weight_map'") }
     let missing = files.filter { !folder.has($0) }
     guard missing.isEmpty else {
-      let shown = missing.prefix(5).joined(separator: ", ") + (missing.count > 5 ? ", …" : "")
+      let shown = listed(missing, most: 5)
       let tensors = names.filter { owners[.string($0)].map { missing.contains($0) } ?? false }.count
       throw CheckpointError(
         .damaged, "\(missing.count) of \(files.count) files missing: \(shown), with \(tensors) tensors",

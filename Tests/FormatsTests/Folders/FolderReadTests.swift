@@ -103,6 +103,15 @@ func frameworkFixture(_ name: String) -> String { "\(fixtureFolder)/frameworks/\
     #expect(opened.checkpoint.warnings.contains { $0.hasPrefix("rng_state_1.pth is missing") })
   }
 
+  /// One file that may be anybody's makes no framework's folder.
+  @Test(arguments: ["optimizer.bin", "optimizer.pt"])
+  func aLoneFileIsNoFramework(_ name: String) throws {
+    let folder = TemporaryFolder()
+    writeBytes(try readBytes(frameworkFixture("accelerate/optimizer.bin")), to: folder.file(name))
+    let error = #expect(throws: CheckpointError.self) { try Format.input(folder.path) }
+    #expect(error?.message.contains("is a folder") == true)
+  }
+
   /// FSDP's sharded states are distributed checkpoints below the folder, each under one key of its own.
   @Test(arguments: ["trainer_state.json", "random_states_0.pkl"])
   func shardedStatesBelowAreFound(_ mark: String) throws {

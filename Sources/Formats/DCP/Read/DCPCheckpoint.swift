@@ -91,7 +91,7 @@ struct DCPCheckpoint {
     for name in order { try folder.checkName(name) }
     let missing = order.filter { !$0.utf8.contains(0x2F) && !folder.has($0) }
     guard !missing.isEmpty else { return }
-    let names = missing.prefix(5).joined(separator: ", ") + (missing.count > 5 ? ", …" : "")
+    let names = listed(missing, most: 5)
     let entries = missing.reduce(0) { $0 + (users[.string($1)] ?? 0) }
     throw CheckpointError(
       .damaged, "\(missing.count) of \(order.count) shards missing: \(names), with parts of \(entries) entries",
@@ -149,9 +149,7 @@ struct DCPCheckpoint {
       bytes += file.count
       others.removeAll { $0.hasSameBytes(as: "common.pt") }
     }
-    guard !others.isEmpty else { return }
-    let shown = others.prefix(8).joined(separator: ", ") + (others.count > 8 ? ", … (\(others.count) in all)" : "")
-    warnings.append("not taken from the folder: \(shown)")
+    if !others.isEmpty { warnings.append("not taken from the folder: \(listed(others))") }
   }
 
   private mutating func put(

@@ -150,33 +150,13 @@ struct SafetensorsParts {
   private func checkIndex() throws(CheckpointError) {
     let name = "model.safetensors.index.json"
     guard folder.has(name) else { return }
-    let file = try folder.map(name)
-    defer { withExtendedLifetime(file) {} }
-    do throws(CheckpointError) {
-      var scanner = JSONScanner(file.bytes)
-      try scanner.beginObject()
-      var first = true
-      while let field = try scanner.nextKey(of: ["weight_map"], first: &first) {
-        guard field == 0 else {
-          try scanner.skipValue()
-          continue
-        }
-        try scanner.beginObject()
-        var isFirst = true
-        while let tensor = try scanner.nextKey(first: &isFirst) {
-          let owner = try scanner.string()
-          guard let known = names[.string(owner)] else {
-            throw CheckpointError(
-              .damaged, "the file '\(owner)', which has the tensor '\(tensor)', is missing",
-              advice: "Copy all files of the folder.")
-          }
-          guard known.contains(.string(tensor)) else {
-            throw CheckpointError(.damaged, "the tensor '\(tensor)' is not in the file '\(owner)'")
-          }
-        }
+    let index = try WeightIndex(name, in: folder)
+    for tensor in index.names {
+      guard let owner = index.owners[.string(tensor)], names[.string(owner)]?.contains(.string(tensor)) ?? false else {
+        throw CheckpointError(
+          .damaged, "the tensor '\(tensor)' is not in the file '\(index.owners[.string(tensor)] ?? "")'",
+          file: "\(folder.path)/\(name)")
       }
-    } catch {
-      throw error.inFile(file.path)
     }
   }
 
