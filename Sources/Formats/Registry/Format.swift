@@ -9,6 +9,10 @@ public struct Format: Sendable {
     public var verifies = true
     /// Take what is there of a damaged file, where the format can; see `Salvage`.
     public var salvages = false
+    /// Decode block-quantised tensors to float32, in formats that have them, instead of keeping the blocks.
+    public var dequantizes = false
+    /// Whose kernels the tree is to have, where the file has another framework's; nil keeps them as they are.
+    public var layout: KernelLayout?
 
     public init() {}
   }
@@ -20,12 +24,22 @@ public struct Format: Sendable {
     public var digest = Digest.Algorithm.xxh3
     /// How many files the tensors are spread over, in formats that have several; at least 1.
     public var shards = 1
+    /// The most bytes that one file of a set takes, in formats that split by size; nil for one file.
+    public var maximumShardSize: Int?
+    /// Whose kernels and names the file is to have, where the format knows more than one; nil keeps them as they are.
+    public var layout: KernelLayout?
     /// Give optimizers the form in which each parameter has its options for itself, where the format has one.
     public var flattensOptimizers = false
     /// Told how many more bytes are written; called from several threads.
     public var progress: (@Sendable (Int) -> Void)?
 
     public init() {}
+  }
+
+  /// Whose way of storing kernels: PyTorch's `[out, in]` and `[out, in, height, width]`, Keras' `[in, out]` and
+  /// `[height, width, in, out]`.
+  public enum KernelLayout: String, Sendable, CaseIterable {
+    case torch, keras
   }
 
   /// A file that was read, and what it says of itself.
@@ -41,6 +55,8 @@ public struct Format: Sendable {
     /// The digest of what was written, where the format's writer took it.
     public var contentDigest: Digest?
     public var warnings: [String]
+    /// Bytes of all files that were written, where there is not one file, or folder, of the output's name.
+    public var bytes: Int?
   }
 
   public typealias Recogniser = @Sendable (FileStart) -> Bool
@@ -59,6 +75,8 @@ public struct Format: Sendable {
   /// Nil for a format that is only read.
   public let write: Writer?
   public let verify: Verifier
+  /// What of a checkpoint the format cannot hold, in a few words; empty where it holds everything.
+  public var limits = ""
 }
 
 extension Format {

@@ -53,9 +53,11 @@ struct Conversion {
     warnings += written.warnings + changed.overflowWarnings
     var digest = written.contentDigest
     if digest == nil, takesDigests { digest = try CheckedSource.contentDigest(of: changed.root) }
+    let bytes: Int
+    if let known = written.bytes { bytes = known } else { bytes = try FileStart(output).totalSize }
     return Converted(
       inputs: inputs, output: output, format: target,
-      bytes: try FileStart(output).totalSize, tensors: TensorTable(changed.root).tensors.count, digest: digest,
+      bytes: bytes, tensors: TensorTable(changed.root).tensors.count, digest: digest,
       isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty && lost.isEmpty,
       lost: lost.map(\.path), warnings: warnings)
   }
@@ -90,6 +92,8 @@ struct Conversion {
     var options = Format.ReadOptions()
     options.verifies = !command.noVerifySource
     options.salvages = command.salvage
+    options.dequantizes = command.dequantize
+    options.layout = command.layout
     var result: [(format: Format, checkpoint: Checkpoint)] = []
     for path in inputs {
       do throws(CheckpointError) {
@@ -122,6 +126,8 @@ struct Conversion {
     options.replaces = command.overwrite
     options.digest = command.digest.algorithm
     options.shards = command.shards
+    options.maximumShardSize = command.maxShardSize?.bytes
+    options.layout = command.layout
     if command.shards > 64 { allowOpenFiles() }
     options.flattensOptimizers = command.optimizerKeys == .flat
     options.progress = { progress.advance($0) }

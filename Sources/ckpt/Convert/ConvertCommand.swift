@@ -67,6 +67,16 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How many files a distributed checkpoint is spread over.", valueName: "n"))
   var shards = 1
 
+  @Option(
+    help: ArgumentHelp("Split a safetensors output into files of at most this size (5GB, 500MB).", valueName: "size"))
+  var maxShardSize: ByteCount?
+
+  @Option(help: ArgumentHelp("Turn the kernels of a Keras file into torch's, or torch's into Keras'.", valueName: "whose"))
+  var layout: Format.KernelLayout?
+
+  @Flag(help: "Decode the quantised tensors of a GGUF file to float32.")
+  var dequantize = false
+
   @Option(help: "Kind of digest that an .h5 records.")
   var digest = DigestName.xxh3
 
@@ -129,3 +139,4 @@ extension FormatKind: ExpressibleByArgument {
   public static var allValueStrings: [String] { Format.readableKinds.map(\.rawValue) }
 }
 extension Transform.OptimizerKeys: ExpressibleByArgument {}
+extension Format.KernelLayout: ExpressibleByArgument {}
