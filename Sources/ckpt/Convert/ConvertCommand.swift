@@ -71,7 +71,8 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp("Split a safetensors output into files of at most this size (5GB, 500MB).", valueName: "size"))
   var maxShardSize: ByteCount?
 
-  @Option(help: ArgumentHelp("Turn the kernels of a Keras file into torch's, or torch's into Keras'.", valueName: "whose"))
+  @Option(
+    help: ArgumentHelp("Turn the kernels of a Keras file into torch's, or torch's into Keras'.", valueName: "whose"))
   var layout: Format.KernelLayout?
 
   @Flag(help: "Decode the quantised tensors of a GGUF file to float32.")
