@@ -26,6 +26,9 @@ public struct Format: Sendable {
     public var shards = 1
     /// The most bytes that one file of a set takes, in formats that split by size; nil for one file.
     public var maximumShardSize: Int?
+    /// Write names and tensors as other programs do, without what makes a whole checkpoint of them, in formats where that
+    /// lies beside them.
+    public var weightsAlone = false
     /// Whose kernels and names the file is to have, where the format knows more than one; nil keeps them as they are.
     public var layout: KernelLayout?
     /// Give optimizers the form in which each parameter has its options for itself, where the format has one.

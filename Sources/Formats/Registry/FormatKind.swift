@@ -20,7 +20,8 @@ public enum FormatKind: String, Sendable, CaseIterable {
   private static let suffixes: [(String, FormatKind)] = [
     (".weights.h5", .kerasWeights), (".ckpt.h5", .ckpt), (".h5", .ckpt), (".hdf5", .ckpt),
     (".pt", .pt), (".pth", .pt), (".bin", .pt), (".ckpt", .pt),
-    (".safetensors", .safetensors), (".npz", .npz), (".npy", .npy), (".keras", .keras), (".gguf", .gguf),
+    (".safetensors", .safetensors), (".safetensors.index.json", .safetensors), (".npz", .npz), (".npy", .npy),
+    (".keras", .keras), (".gguf", .gguf),
     (".onnx", .onnx), (".dcp", .dcp),
   ]
 }
