@@ -6,9 +6,12 @@ public struct JSONWriter: Sendable {
   private var needsComma = false
   private var breaksLine: Int?
   private let isMinimal: Bool
+  private let isSpaced: Bool
 
-  /// - Parameter minimal: escape as Rust's serde_json does: DEL stands as it is, and `\b` and `\f` are short.
-  public init(minimal: Bool = false) { isMinimal = minimal }
+  /// - Parameters:
+  ///   - minimal: escape as Rust's serde_json does: DEL stands as it is, and `\b` and `\f` are short.
+  ///   - spaced: put a space after a member's colon, as Python's `json.dumps` does.
+  public init(minimal: Bool = false, spaced: Bool = false) { (isMinimal, isSpaced) = (minimal, spaced) }
 
   /// Hands over what was written so far, and goes on after it: long texts are written in pieces of one buffer.
   public mutating func drain<Failure: Error>(_ body: ([UInt8]) throws(Failure) -> Void) throws(Failure) {
@@ -25,6 +28,7 @@ public struct JSONWriter: Sendable {
   public mutating func key(_ name: String) {
     string(name)
     bytes.append(0x3A)
+    if isSpaced { bytes.append(0x20) }
     needsComma = false
   }
 

@@ -120,16 +120,16 @@ extension Format {
   /// - Throws: `usage` when neither names a format that can be written.
   public static func output(_ path: String, kind: FormatKind? = nil) throws(CheckpointError) -> Format {
     let writable = all.filter { $0.write != nil }
-    let words = writable.map(\.kind.rawValue).joined(separator: " or ")
+    let words = writable.map(\.kind.rawValue).joined(separator: ", ")
     guard let kind = kind ?? FormatKind(suffixOf: path) else {
       throw CheckpointError(
         .usage, "the name's ending says no format", file: path,
-        advice: "End it in .h5 or .pt, or say which format with --to: \(words).")
+        advice: "End it in .h5, .pt or .safetensors, or say which format with --to: \(words).")
     }
     guard let format = writable.first(where: { $0.kind == kind }) else {
       throw CheckpointError(
-        .usage, "writing \(kind.rawValue) files is not supported yet", file: path,
-        advice: "These can be written: \(writable.map(\.kind.rawValue).joined(separator: " and ")).")
+        .usage, "\(kind.rawValue) files are only read", file: path,
+        advice: "These can be written: \(writable.map(\.kind.rawValue).joined(separator: ", ")).")
     }
     return format
   }

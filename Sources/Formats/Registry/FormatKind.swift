@@ -16,6 +16,9 @@ public enum FormatKind: String, Sendable, CaseIterable {
     self = found.1
   }
 
+  /// The endings that ask for this kind.
+  public var suffixes: [String] { Self.suffixes.filter { $0.1 == self }.map(\.0) }
+
   /// The longer ones first.
   private static let suffixes: [(String, FormatKind)] = [
     (".weights.h5", .kerasWeights), (".ckpt.h5", .ckpt), (".h5", .ckpt), (".hdf5", .ckpt),

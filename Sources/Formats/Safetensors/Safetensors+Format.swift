@@ -16,5 +16,8 @@ extension Format {
       report.checked = ["header", "tensors cover the file exactly"]
       report.warnings = ["safetensors files record no checksums"]
       return report
-    })
+    },
+    limits:
+      "nothing; programs that do not know 'ckpt.training' see names and tensors alone, and types that safetensors "
+      + "lacks (complex128, quantised, below a byte) as others of the same bytes")
 }

@@ -9,8 +9,9 @@ struct SafetensorsLayout {
   /// The file's size.
   let end: Int
 
-  /// - Throws: `unsupported` for a header that no reader takes.
-  init(_ file: SafetensorsPlan.File) throws(CheckpointError) {
+  /// - Parameter limit: how long a header readers take.
+  /// - Throws: `unsupported` for one that is longer.
+  init(_ file: SafetensorsPlan.File, limit: Int = SafetensorsFile.maximumHeader) throws(CheckpointError) {
     let items = Self.sorted(file.items)
     var json = JSONWriter(minimal: true)
     json.beginObject()
@@ -32,9 +33,9 @@ struct SafetensorsLayout {
     let text = json.bytes
     let padding = (8 - text.count % 8) % 8
     let length = text.count + padding
-    guard length <= SafetensorsFile.maximumHeader else {
+    guard length <= limit else {
       throw CheckpointError(
-        .unsupported, "the header would take \(length) bytes; readers take \(SafetensorsFile.maximumHeader) at most",
+        .unsupported, "the header would take \(length) bytes; readers take \(limit) at most",
         advice: "Write an .h5, or the weights alone with --model-only.")
     }
     var bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }

@@ -105,37 +105,46 @@ struct SafetensorsSet {
     return (1...count).map { "\(stem)-\(padded($0))-of-\(padded(count))\(suffix)" }
   }
 
-  /// The index's text: JSON with two spaces a level and sorted keys, as `json.dumps(…, indent=2, sort_keys=True)`.
+  /// The index's text, laid out as `huggingface_hub` does. What makes a whole checkpoint of the set
+  /// comes last: an index is known by its beginning.
   private static func index(_ plan: SafetensorsPlan, _ shards: [[FlatCheckpoint.Item]], _ names: [String]) -> [UInt8] {
-    var json = JSONWriter()
+    var json = JSONWriter(spaced: true)
     json.beginObject()
+    if plan.rest == nil { writeMetadata(plan, shards, &json) }
+    json.newline(indent: 2)
+    json.key("weight_map")
+    json.beginObject()
+    for (shard, name) in zip(shards, names) {
+      for item in shard {
+        json.newline(indent: 4)
+        json.key(item.name)
+        json.string(name)
+      }
+    }
+    json.newline(indent: 2)
+    json.endObject()
+    if plan.rest != nil { writeMetadata(plan, shards, &json) }
+    json.newline()
+    json.endObject()
+    return json.bytes
+  }
+
+  private static func writeMetadata(
+    _ plan: SafetensorsPlan, _ shards: [[FlatCheckpoint.Item]], _ json: inout JSONWriter
+  ) {
     json.newline(indent: 2)
     json.key("metadata")
     json.beginObject()
+    json.newline(indent: 4)
+    json.key("total_size")
+    json.int(shards.joined().reduce(0) { $0 + $1.tensor.byteCount })
     if let rest = plan.rest {
       json.newline(indent: 4)
       json.key(FlatCheckpoint.key)
       json.string(rest)
     }
-    json.newline(indent: 4)
-    json.key("total_size")
-    json.int(shards.joined().reduce(0) { $0 + $1.tensor.byteCount })
     json.newline(indent: 2)
     json.endObject()
-    json.newline(indent: 2)
-    json.key("weight_map")
-    json.beginObject()
-    let owners = zip(shards, names).flatMap { shard, name in shard.map { (tensor: $0.name, file: name) } }
-    for owner in owners.sorted(by: { $0.tensor.utf8.lexicographicallyPrecedes($1.tensor.utf8) }) {
-      json.newline(indent: 4)
-      json.key(owner.tensor)
-      json.string(owner.file)
-    }
-    json.newline(indent: 2)
-    json.endObject()
-    json.newline()
-    json.endObject()
-    return json.bytes + [0x0A]
   }
 
   /// Whether a file may go when the folder that it is in is replaced.
