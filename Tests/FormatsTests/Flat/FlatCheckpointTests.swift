@@ -10,7 +10,7 @@ import Testing
     try FlatCheckpoint(root, keepsTies: true) { _ in nil }.items.map(\.name)
   }
 
-  /// Whatever torch saved is whole in a safetensors file, and has the same digest.
+  /// FLT-5 to FLT-8: whatever torch saved is whole in a safetensors file, and has the same digest.
   @Test(arguments: FixtureRoundTripTests.files)
   func everyCheckpointFits(_ name: String) throws {
     let source = try readFixture(name)
@@ -21,6 +21,7 @@ import Testing
     #expect(try Format.safetensors.verify(folder.file("a.safetensors")).isSound)
   }
 
+  /// FLT-1, FLT-2.
   @Test func tensorsAreCalledByTheirParameters() throws {
     let names = Set(try names(readFixture("transformer_adamw").root))
     for name in [
@@ -29,6 +30,7 @@ import Testing
     ] { #expect(names.contains(name), "\(name)") }
   }
 
+  /// FLT-1, FLT-3.
   @Test func ofTwoModelsEachHasItsPath() throws {
     let names = try names(readFixture("gan").root)
     #expect(names.contains { $0.hasPrefix("netG.") })
@@ -36,6 +38,7 @@ import Testing
     #expect(Set(names.map(Key.string)).count == names.count)
   }
 
+  /// FLT-3.
   @Test func namesThatClashAreToldApart() throws {
     let one = try tensor([1], [1])
     let root = dict(("a", .sequence(.list, [one])), ("a.0", try tensor([2], [1])), ("c", .int(1)))
@@ -44,6 +47,7 @@ import Testing
     #expect(try names(one) == ["tensor"])
   }
 
+  /// FLT-5, FLT-11.
   @Test(arguments: ["a.safetensors", "a.safetensors.index.json"])
   func aFlippedByteIsFound(_ name: String) throws {
     var options = Format.WriteOptions()
@@ -79,7 +83,7 @@ import Testing
     guard case .int(3)? = found.root[.key(.string("step"))] else { return #expect(Bool(false)) }
   }
 
-  /// A file that another program changed: its tensors are there, with a warning, and `verify` finds fault with it.
+  /// FLT-10. A file that another program changed: its tensors are there, with a warning, and `verify` finds fault with it.
   @Test(arguments: [
     (#""w"}"#, #""v"}"#, "does not have"), (#"{"%tensor":"w"}"#, "null", "does not tell of the tensor 'w'"),
     ("\"version\":1", "\"version\":2", "version 2"), ("\"tree\"", "\"three\"", "needs a version and a tree"),
