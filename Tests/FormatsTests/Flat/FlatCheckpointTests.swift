@@ -10,7 +10,7 @@ import Testing
     try FlatCheckpoint(root, keepsTies: true) { _ in nil }.items.map(\.name)
   }
 
-  /// FLT-5 to FLT-8: whatever torch saved is whole in a safetensors file, and has the same digest.
+  /// FLT-5, FLT-6, FLT-7, FLT-8: whatever torch saved is whole in a safetensors file, and has the same digest.
   @Test(arguments: FixtureRoundTripTests.files)
   func everyCheckpointFits(_ name: String) throws {
     let source = try readFixture(name)

@@ -14,7 +14,12 @@ import Testing
   }
 
   @Test func everyClauseIsNamedByATest() throws {
-    let swift = try ["FormatsTests/Native", "FormatsTests/Flat", "FormatsTests/Safetensors", "FormatsTests/Spec", "FormatsTests", "TrainingTests", "TrainCommandTests"]
+    let folders = [
+      "FormatsTests/Native", "FormatsTests/Flat", "FormatsTests/Safetensors", "FormatsTests/Spec", "FormatsTests",
+      "TrainingTests", "TrainCommandTests",
+    ]
+    let swift =
+      try folders
       .flatMap { folder in
         try filesIn(fixture("../Tests/\(folder)")).filter { $0.hasSuffix(".swift") }.map {
           try text(fixture("../Tests/\(folder)/\($0)"))
