@@ -1,0 +1,24 @@
+import Checkpoint
+
+extension Format {
+  /// A model of llama.cpp.
+  static let gguf = Format(
+    kind: .gguf, id: "gguf", name: "GGUF model",
+    recognises: { GGUFFile.recognises($0) },
+    read: { (path, options) throws(CheckpointError) in
+      let set = try GGUFSet(path)
+      return Opened(
+        checkpoint: try set.checkpoint(dequantizes: options.dequantizes), version: set.version, producer: nil,
+        bytes: set.bytes)
+    },
+    write: nil,
+    verify: { (path) throws(CheckpointError) in
+      var report = VerifyReport()
+      report.problems = try VerifyReport.problem { () throws(CheckpointError) in
+        report.warnings = try GGUFFile.read(path).warnings
+      }
+      report.checked = ["header", "metadata", "each tensor's bytes lie in the file and belong to no other"]
+      report.warnings.append("GGUF files record no checksums")
+      return report
+    })
+}
