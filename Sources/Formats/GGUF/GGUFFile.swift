@@ -16,69 +16,12 @@ public enum GGUFFile {
     try GGUFSet(path).checkpoint(dequantizes: dequantizes)
   }
 
-  static func recognises(_ start: FileStart) -> Bool { start.starts(with: GGUF.magic) }
-}
-
-/// The files of one model: one, or those of a split set.
-struct GGUFSet {
-  /// A file, and what stands in its header.
-  struct Part {
-    let file: MappedFile
-    let header: GGUFHeader
-
-    init(_ file: MappedFile) throws(CheckpointError) {
-      self.file = file
-      header = try GGUFHeader(file)
+  static func recognises(_ start: FileStart) -> Bool {
+    guard start.isFolder else { return start.starts(with: GGUF.magic) }
+    guard let first = GGUFSet.first(in: start.path), let file = try? FileStart("\(start.path)/\(first)") else {
+      return false
     }
-  }
-
-  let parts: [Part]
-
-  /// Bytes of all files.
-  var bytes: Int { parts.reduce(0) { $0 + $1.file.count } }
-  /// The version of the format that the first file has.
-  var version: String { parts.first.map { String($0.header.version) } ?? "" }
-
-  init(_ path: String) throws(CheckpointError) {
-    let named = try Part(MappedFile(path))
-    parts = [named]
-  }
-
-  func checkpoint(dequantizes: Bool) throws(CheckpointError) -> Checkpoint {
-    var tensors: [Dict.Entry] = []
-    var warnings: [String] = []
-    var kept: [String: Int] = [:]
-    for part in parts {
-      for entry in part.header.entries {
-        let value: Value
-        do throws(CheckpointError) {
-          value = try entry.value(in: part.file, dequantizes: dequantizes)
-        } catch {
-          throw error.at("tensor '\(entry.name)'").inFile(part.file.path)
-        }
-        if dequantizes, case .record = value { kept[entry.type.name, default: 0] += 1 }
-        tensors.append(Dict.Entry(.string(entry.name), value))
-      }
-      warnings += part.header.warnings
-    }
-    for (type, count) in kept.sorted(by: { $0.key < $1.key }) {
-      warnings.append("\(count) tensor\(count == 1 ? "" : "s") of type \(type) stay blocks: it is not decoded here")
-    }
-    let root = Dict([
-      Dict.Entry(.string(GGUF.tensors), .dict(Dict(tensors))),
-      Dict.Entry(.string(GGUF.metadata), .dict(metadata)),
-    ])
-    return Checkpoint(root: .dict(root), warnings: warnings)
-  }
-
-  /// Values by key, with the widths of the numbers beside them.
-  private var metadata: Dict {
-    var (values, types): ([Dict.Entry], [Dict.Entry]) = ([], [])
-    for pair in parts.first?.header.pairs ?? [] {
-      values.append(Dict.Entry(.string(pair.key), pair.value))
-      if pair.type.isNumber { types.append(Dict.Entry(.string(pair.key), .string(pair.type.name))) }
-    }
-    return Dict(values, attributes: [Record.Field(GGUF.types, .dict(Dict(types)))])
+    return !file.isFolder && file.starts(with: GGUF.magic)
   }
 }
 
@@ -96,12 +39,6 @@ extension GGUFHeader.Entry {
       return .tensor(try Tensor(dtype: .float32, shape: shape, source: DequantizedSource(stored, type)))
     }
     let bytes = try Tensor(dtype: .uint8, shape: type.byteShape(of: shape), source: stored)
-    return .record(
-      Record(
-        GGUF.blocks,
-        [
-          Record.Field("type", .string(type.name)), Record.Field("shape", .size(shape.map(Int64.init))),
-          Record.Field("blocks", .tensor(bytes)),
-        ]))
+    return BlockTensor(type: type.name, shape: shape, blocks: bytes).value
   }
 }

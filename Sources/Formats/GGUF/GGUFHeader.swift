@@ -203,7 +203,8 @@ struct GGUFHeader {
     guard let pair = pairs.first(where: { $0.key.hasSameBytes(as: GGUF.alignment) }) else { return }
     guard pair.type == .uint32, case .int(let number) = pair.value, GGUF.isAlignment(number) else {
       throw CheckpointError(
-        .damaged, "must be a power of two that is a multiple of 8, as u32; it is \(pair.value.shown) (\(pair.type.name))",
+        .damaged,
+        "must be a power of two that is a multiple of 8, as u32; it is \(pair.value.shown) (\(pair.type.name))",
         place: "key '\(GGUF.alignment)'")
     }
     alignment = Int(number)

@@ -132,8 +132,6 @@ enum GGUF {
   static let metadata = "metadata"
   /// The attribute of `metadata` that lists the types of numbers: a dict of names, such as `u32`, by key.
   static let types = "types"
-  /// The record of a tensor that is kept as it is stored: `type`, `shape`, `blocks`.
-  static let blocks = "gguf.blocks"
 
   // Limits of `ggml`'s loader.
   static let maximumString = 1 << 30
