@@ -8,8 +8,9 @@ struct Root: ParsableCommand {
     commandName: "ckpt",
     abstract: "Checkpoints with weights and optimizer state: look, convert, verify, compare, train.",
     discussion: """
-      Reads and writes PyTorch's .pt and ckpt's own HDF5 files, which any HDF5 tool can open. Formats are recognised \
-      by content; the output's by its name's ending.
+      Reads and writes PyTorch's .pt, distributed checkpoints, safetensors and others (ckpt formats lists them), and \
+      ckpt's own HDF5 files, which any HDF5 tool can open. Formats are recognised by content; the output's by its \
+      name's ending.
 
       EXAMPLES
         ckpt inspect run.pt
@@ -30,6 +31,7 @@ struct Root: ParsableCommand {
     version: version,
     subcommands: [
       InspectCommand.self, ConvertCommand.self, VerifyCommand.self, DiffCommand.self, TrainCommand.self,
+      FormatsCommand.self,
     ])
 
   static let version = Program.version
@@ -48,5 +50,5 @@ struct Root: ParsableCommand {
   }
 
   /// What the first word may be; `help` last.
-  private static let words = ["inspect", "convert", "verify", "diff", "train", "help"]
+  private static let words = ["inspect", "convert", "verify", "diff", "train", "formats", "help"]
 }

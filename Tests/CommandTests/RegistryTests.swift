@@ -62,7 +62,7 @@ import Testing
   @Test func outputs() throws {
     #expect(try Format.output("a.h5").kind == .ckpt)
     #expect(try Format.output("a.data", kind: .pt).kind == .pt)
-    for path in ["a.nonsense", "a.safetensors"] {
+    for path in ["a.nonsense", "a.onnx"] {
       #expect(throws: CheckpointError.self) { try Format.output(path) }
     }
   }

@@ -5,8 +5,13 @@ public struct JSONWriter: Sendable {
   public private(set) var bytes: [UInt8] = []
   private var needsComma = false
   private var breaksLine: Int?
+  private let isMinimal: Bool
+  private let isSpaced: Bool
 
-  public init() {}
+  /// - Parameters:
+  ///   - minimal: escape as Rust's serde_json does: DEL stands as it is, and `\b` and `\f` are short.
+  ///   - spaced: put a space after a member's colon, as Python's `json.dumps` does.
+  public init(minimal: Bool = false, spaced: Bool = false) { (isMinimal, isSpaced) = (minimal, spaced) }
 
   /// Hands over what was written so far, and goes on after it: long texts are written in pieces of one buffer.
   public mutating func drain<Failure: Error>(_ body: ([UInt8]) throws(Failure) -> Void) throws(Failure) {
@@ -23,6 +28,7 @@ public struct JSONWriter: Sendable {
   public mutating func key(_ name: String) {
     string(name)
     bytes.append(0x3A)
+    if isSpaced { bytes.append(0x20) }
     needsComma = false
   }
 
@@ -136,6 +142,9 @@ public struct JSONWriter: Sendable {
       case 0x0A: bytes.append(contentsOf: "\\n".utf8)
       case 0x09: bytes.append(contentsOf: "\\t".utf8)
       case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+      case 0x7F where isMinimal: bytes.append(byte)
+      case 0x08 where isMinimal: bytes.append(contentsOf: "\\b".utf8)
+      case 0x0C where isMinimal: bytes.append(contentsOf: "\\f".utf8)
       case 0..<0x20, 0x7F:
         bytes.append(contentsOf: "\\u00".utf8)
         bytes.append(hexDigit(byte >> 4))

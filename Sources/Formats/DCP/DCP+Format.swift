@@ -21,7 +21,8 @@ extension Format {
         bytes: opened.bytes)
     },
     write: { (root, path, options) throws(CheckpointError) in try DCPWriter.write(root, to: path, options) },
-    verify: { (path) throws(CheckpointError) in try DCPVerification.run(path) })
+    verify: { (path) throws(CheckpointError) in try DCPVerification.run(path) },
+    limits: "ties, the attributes of dicts (_metadata), keys that are no text, tuples")
 
   /// The same with safetensors files: `HuggingFaceStorageWriter`.
   static let dcpSafetensors = Format(

@@ -8,6 +8,8 @@ struct WeightIndex {
   private(set) var files: [String] = []
   private(set) var owners: [Key: String] = [:]
   private(set) var names: [String] = []
+  /// What makes a whole checkpoint of the set, where ckpt wrote it.
+  private(set) var rest: String?
 
   /// - Throws: `damaged` for what is no index, and for names that lead out of the folder.
   init(_ name: String, in folder: PartsFolder) throws(CheckpointError) {
@@ -24,26 +26,16 @@ struct WeightIndex {
   private mutating func read(_ scanner: JSONScanner, _ folder: PartsFolder) throws(CheckpointError) {
     var scanner = scanner
     var hasMap = false
-    var known: Set<Key> = []
     try scanner.beginObject()
     var first = true
-    while let field = try scanner.nextKey(of: ["weight_map"], first: &first) {
-      guard field == 0, !hasMap else {
+    while let field = try scanner.nextKey(of: ["weight_map", "metadata"], first: &first) {
+      if field == 0, !hasMap {
+        hasMap = true
+        try readMap(&scanner, folder)
+      } else if field == 1, try scanner.peek() == .object {
+        try readMetadata(&scanner)
+      } else {
         try scanner.skipValue()
-        continue
-      }
-      hasMap = true
-      try scanner.beginObject()
-      var isFirst = true
-      while let tensor = try scanner.nextKey(first: &isFirst) {
-        let file = try scanner.string()
-        guard owners.updateValue(file, forKey: .string(tensor)) == nil else {
-          throw CheckpointError(.damaged, "the tensor '\(tensor)' comes twice")
-        }
-        names.append(tensor)
-        guard known.insert(.string(file)).inserted else { continue }
-        try folder.checkName(file)
-        files.append(file)
       }
     }
     try scanner.end()
@@ -55,6 +47,34 @@ struct WeightIndex {
       throw CheckpointError(
         .damaged, "\(missing.count) of \(files.count) files missing: \(shown), with \(tensors) tensors",
         advice: "Copy all files of the folder.")
+    }
+  }
+
+  private mutating func readMap(_ scanner: inout JSONScanner, _ folder: PartsFolder) throws(CheckpointError) {
+    var known: Set<Key> = []
+    try scanner.beginObject()
+    var first = true
+    while let tensor = try scanner.nextKey(first: &first) {
+      let file = try scanner.string()
+      guard owners.updateValue(file, forKey: .string(tensor)) == nil else {
+        throw CheckpointError(.damaged, "the tensor '\(tensor)' comes twice")
+      }
+      names.append(tensor)
+      guard known.insert(.string(file)).inserted else { continue }
+      try folder.checkName(file)
+      files.append(file)
+    }
+  }
+
+  private mutating func readMetadata(_ scanner: inout JSONScanner) throws(CheckpointError) {
+    try scanner.beginObject()
+    var first = true
+    while let key = try scanner.nextKey(first: &first) {
+      if key.hasSameBytes(as: FlatCheckpoint.key), rest == nil, try scanner.peek() == .string {
+        rest = try scanner.string()
+      } else {
+        try scanner.skipValue()
+      }
     }
   }
 }
@@ -80,7 +100,10 @@ extension FolderParts {
           }
           found.insert(entry.key)
         } else {
-          warn("\(file): has '\(entry.key.text)', which the index does not know")
+          // A name that stands for another's tensor is in no index.
+          if !dict.isTied(entry, to: index.owners) {
+            warn("\(file): has '\(entry.key.text)', which the index does not know")
+          }
           guard found.insert(entry.key).inserted else { continue }
         }
         joined?.entries.append(entry)
@@ -95,6 +118,22 @@ extension FolderParts {
     if index.name.hasSuffix(".safetensors.index.json") {
       joined?.entries.sort { $0.key.text.utf8.lexicographicallyPrecedes($1.key.text.utf8) }
     }
-    return .dict(joined ?? Dict())
+    guard let rest = index.rest, let joined else { return .dict(joined ?? Dict()) }
+    let named = joined.tensors.filter { index.owners[.string($0.name)] != nil }
+    do throws(CheckpointError) { return try FlatTree.tree(named, rest: Array(rest.utf8)) } catch {
+      warn("\(index.name): \(FlatTree.warning(error))")
+      return .dict(joined)
+    }
+  }
+}
+
+extension Dict {
+  /// Whether an entry shares its storage with one of the known names.
+  fileprivate func isTied(_ entry: Entry, to known: [Key: String]) -> Bool {
+    guard case .tensor(let tensor) = entry.value else { return false }
+    return entries.contains { other in
+      guard case .tensor(let owner) = other.value, known[other.key] != nil else { return false }
+      return owner.isTied(to: tensor)
+    }
   }
 }

@@ -26,6 +26,9 @@ public struct Format: Sendable {
     public var shards = 1
     /// The most bytes that one file of a set takes, in formats that split by size; nil for one file.
     public var maximumShardSize: Int?
+    /// Write names and tensors as other programs do, without what makes a whole checkpoint of them, in formats where that
+    /// lies beside them.
+    public var weightsAlone = false
     /// Whose kernels and names the file is to have, where the format knows more than one; nil keeps them as they are.
     public var layout: KernelLayout?
     /// Give optimizers the form in which each parameter has its options for itself, where the format has one.
@@ -118,16 +121,16 @@ extension Format {
   /// - Throws: `usage` when neither names a format that can be written.
   public static func output(_ path: String, kind: FormatKind? = nil) throws(CheckpointError) -> Format {
     let writable = all.filter { $0.write != nil }
-    let words = writable.map(\.kind.rawValue).joined(separator: " or ")
+    let words = writable.map(\.kind.rawValue).joined(separator: ", ")
     guard let kind = kind ?? FormatKind(suffixOf: path) else {
       throw CheckpointError(
         .usage, "the name's ending says no format", file: path,
-        advice: "End it in .h5 or .pt, or say which format with --to: \(words).")
+        advice: "End it in .h5, .pt or .safetensors, or say which format with --to: \(words).")
     }
     guard let format = writable.first(where: { $0.kind == kind }) else {
       throw CheckpointError(
-        .usage, "writing \(kind.rawValue) files is not supported yet", file: path,
-        advice: "These can be written: \(writable.map(\.kind.rawValue).joined(separator: " and ")).")
+        .usage, "\(kind.rawValue) files are only read", file: path,
+        advice: "These can be written: \(writable.map(\.kind.rawValue).joined(separator: ", ")).")
     }
     return format
   }

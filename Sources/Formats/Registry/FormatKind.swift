@@ -16,11 +16,15 @@ public enum FormatKind: String, Sendable, CaseIterable {
     self = found.1
   }
 
+  /// The endings that ask for this kind.
+  public var suffixes: [String] { Self.suffixes.filter { $0.1 == self }.map(\.0) }
+
   /// The longer ones first.
   private static let suffixes: [(String, FormatKind)] = [
     (".weights.h5", .kerasWeights), (".ckpt.h5", .ckpt), (".h5", .ckpt), (".hdf5", .ckpt),
     (".pt", .pt), (".pth", .pt), (".bin", .pt), (".ckpt", .pt),
-    (".safetensors", .safetensors), (".npz", .npz), (".npy", .npy), (".keras", .keras), (".gguf", .gguf),
+    (".safetensors", .safetensors), (".safetensors.index.json", .safetensors), (".npz", .npz), (".npy", .npy),
+    (".keras", .keras), (".gguf", .gguf),
     (".onnx", .onnx), (".dcp", .dcp),
   ]
 }

@@ -6,20 +6,18 @@ extension Format {
     kind: .safetensors, id: "safetensors", name: "safetensors file",
     recognises: { SafetensorsFile.recognises($0.bytes, fileSize: $0.size) },
     read: { (path, _) throws(CheckpointError) in
-      var checkpoint = try SafetensorsFile.read(path)
-      // Also where there is none: it tells that the names are in no module's order.
-      if case .dict(var dict) = checkpoint.root, dict.attributes.isEmpty {
-        dict.attributes = [Record.Field("__metadata__", .dict(Dict()))]
-        checkpoint.root = .dict(dict)
-      }
+      let checkpoint = try SafetensorsFile.read(path)
       return Opened(checkpoint: checkpoint, version: nil, producer: nil, bytes: try FileStart(path).size)
     },
-    write: nil,
+    write: { (root, path, options) throws(CheckpointError) in try SafetensorsFile.write(root, to: path, options) },
     verify: { (path) throws(CheckpointError) in
       var report = VerifyReport()
-      report.problems = try VerifyReport.problem { () throws(CheckpointError) in _ = try SafetensorsFile.read(path) }
+      report.problems = try VerifyReport.problem { () throws(CheckpointError) in try SafetensorsFile.check(path) }
       report.checked = ["header", "tensors cover the file exactly"]
       report.warnings = ["safetensors files record no checksums"]
       return report
-    })
+    },
+    limits:
+      "nothing; programs that do not know 'ckpt.training' see names and tensors alone, and types that safetensors "
+      + "lacks (complex128, quantised, below a byte) as others of the same bytes")
 }

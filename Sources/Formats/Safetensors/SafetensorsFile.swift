@@ -15,7 +15,9 @@ public enum SafetensorsFile {
   }
 
   /// Reads the tree: a dict from names to tensors, in the header's order, which lie in the mapped file. Text that the
-  /// file has with it is the dict's attribute `__metadata__`.
+  /// file has with it is the dict's attribute `__metadata__`, there also where it has none, since it tells that the names
+  /// are in no module's order; a name in it that stands for another's tensor is an entry.
+  /// A whole checkpoint (`ckpt.training`) is the tree that it was.
   ///
   /// As the reference implementation, it demands that the tensors cover the file's data exactly: no holes, no overlaps,
   /// nothing after them. Names that come twice, which that one accepts, are refused.
@@ -23,6 +25,36 @@ public enum SafetensorsFile {
   /// - Throws: `damaged` for what the format does not allow, `unsupported` for an unknown element type; all errors name
   ///   the file and the tensor.
   public static func read(_ path: String) throws(CheckpointError) -> Checkpoint {
+    let contents = try contents(path)
+    guard let rest = contents.rest else { return Checkpoint(root: .dict(contents.dict)) }
+    do throws(CheckpointError) {
+      return Checkpoint(root: try contents.tree(rest))
+    } catch {
+      return Checkpoint(root: .dict(contents.dict), warnings: [FlatTree.warning(error)])
+    }
+  }
+
+  /// What is wrong with a file that is recognised as one.
+  ///
+  /// - Throws: `damaged`, `unsupported`.
+  static func check(_ path: String) throws(CheckpointError) {
+    let contents = try contents(path)
+    guard let rest = contents.rest else { return }
+    do throws(CheckpointError) { _ = try contents.tree(rest) } catch {
+      throw error.at("__metadata__['\(FlatCheckpoint.key)']").inFile(path)
+    }
+  }
+
+  private struct Contents {
+    var dict: Dict
+    var rest: String?
+
+    func tree(_ rest: String) throws(CheckpointError) -> Value {
+      try FlatTree.tree(dict.tensors, rest: Array(rest.utf8))
+    }
+  }
+
+  private static func contents(_ path: String) throws(CheckpointError) -> Contents {
     let file = try MappedFile(path)
     do throws(CheckpointError) {
       defer { withExtendedLifetime(file) {} }
@@ -30,7 +62,7 @@ public enum SafetensorsFile {
       var header = SafetensorsHeader(UnsafeRawBufferPointer(rebasing: file.bytes[8..<start]))
       do throws(CheckpointError) { try header.read() } catch { throw error.at("the header") }
       try header.checkCover(dataSize: file.count - start)
-      return Checkpoint(root: .dict(try tree(header, file, start)))
+      return try tree(header, file, start)
     } catch {
       throw error.inFile(path)
     }
@@ -57,7 +89,7 @@ public enum SafetensorsFile {
 
   private static func tree(
     _ header: SafetensorsHeader, _ file: MappedFile, _ start: Int
-  ) throws(CheckpointError) -> Dict {
+  ) throws(CheckpointError) -> Contents {
     var entries: [Dict.Entry] = []
     entries.reserveCapacity(header.entries.count)
     for entry in header.entries {
@@ -65,8 +97,43 @@ public enum SafetensorsFile {
       let tensor = try Tensor(dtype: entry.dtype, shape: entry.shape, source: MappedRange(file, range: range))
       entries.append(Dict.Entry(.string(entry.name), .tensor(tensor)))
     }
-    guard let metadata = header.metadata else { return Dict(entries) }
+    let metadata = header.metadata ?? []
+    if let rest = metadata.first(where: { $0.key.hasSameBytes(as: FlatCheckpoint.key) }) {
+      return Contents(dict: Dict(entries), rest: rest.value)
+    }
+    let text = addTied(metadata, to: &entries)
+    return Contents(dict: Dict(entries, attributes: [Record.Field("__metadata__", .dict(Dict(text)))]))
+  }
+
+  /// `save_model` writes tensors that share their storage once, and says under each dropped name which one was kept.
+  ///
+  /// - Returns: the text that is none of that.
+  private static func addTied(
+    _ metadata: [(key: String, value: String)], to entries: inout [Dict.Entry]
+  ) -> [Dict.Entry] {
     let text = metadata.map { Dict.Entry(.string($0.key), .string($0.value)) }
-    return Dict(entries, attributes: [Record.Field("__metadata__", .dict(Dict(text)))])
+    // Most files have a word or two.
+    guard metadata.contains(where: { $0.key != "format" }) else { return text }
+    let owners = Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value) })
+    var tied: [Dict.Entry] = []
+    let rest = text.filter { entry in
+      guard owners[entry.key] == nil, case .string(let kept) = entry.value, let value = owners[.string(kept)] else {
+        return true
+      }
+      tied.append(Dict.Entry(entry.key, value))
+      return false
+    }
+    entries += tied.sorted { $0.key.text.utf8.lexicographicallyPrecedes($1.key.text.utf8) }
+    return rest
+  }
+}
+
+extension Dict {
+  /// The entries that are tensors under string keys.
+  var tensors: [(name: String, tensor: Tensor)] {
+    entries.compactMap { entry in
+      guard case .string(let name) = entry.key, case .tensor(let tensor) = entry.value else { return nil }
+      return (name, tensor)
+    }
   }
 }

@@ -26,7 +26,9 @@ extension Format {
       report.problems = found.problems.map { VerifyReport.Problem($0.place, $0.message) }
       report.warnings = found.warnings
       return report
-    })
+    },
+    limits: "whole modules, sparse wrappers and objects that weights_only=True refuses: written as state dicts, dicts, "
+      + "lists and numbers")
 }
 
 extension TorchArchive {

@@ -28,6 +28,11 @@ struct Conversion {
         .usage, "only distributed checkpoints have flat optimizers", file: output,
         advice: "Use --optimizer-keys names, or write a distributed checkpoint with --to dcp.")
     }
+    if command.maxShardSize != nil, target.kind != .safetensors {
+      throw CheckpointError(
+        .usage, "only safetensors are split by size", file: output,
+        advice: "Add --to safetensors; a distributed checkpoint is split with --shards.")
+    }
     let opened = try read()
     try refuseExisting()
     let joined = try Transform.join(zip(inputs, opened).map { (label: $0, root: $1.checkpoint.root) })
@@ -128,7 +133,8 @@ struct Conversion {
     options.shards = command.shards
     options.maximumShardSize = command.maxShardSize?.bytes
     options.layout = command.layout
-    if command.shards > 64 { allowOpenFiles() }
+    options.weightsAlone = command.modelOnly
+    if command.shards > 64 || command.maxShardSize != nil { allowOpenFiles() }
     options.flattensOptimizers = command.optimizerKeys == .flat
     options.progress = { progress.advance($0) }
     do throws(CheckpointError) {

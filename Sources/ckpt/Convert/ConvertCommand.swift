@@ -18,6 +18,8 @@ struct ConvertCommand: ParsableCommand {
         ckpt convert run.h5 run.pt
         ckpt convert model_dir optimizer_dir run.h5
         ckpt convert run.h5 out_dir --to dcp --shards 8
+        ckpt convert run.h5 run.safetensors
+        ckpt convert run.h5 out_dir --to safetensors --max-shard-size 5GB
         ckpt convert run.pt weights.pt --model-only --dtype bfloat16
         ckpt convert ddp.pt plain.h5 --strip-prefix module.
         ckpt convert old.pt new.pt --rename '^encoder\\.=backbone.'

@@ -42,13 +42,19 @@ enum PackedJSON {
     return deepest
   }
 
+  /// The type of the records that stand for tensors, in texts that have any: `{"%tensor": …}` has their one field.
+  static let tensor = "%tensor"
+
+  /// - Parameter nesting: how many arrays and objects may lie inside each other.
   /// - Throws: `damaged` with the offset.
-  static func value(_ bytes: [UInt8]) throws(CheckpointError) -> Value {
+  static func value(
+    _ bytes: [UInt8], nesting: Int = Vocabulary.maximumNesting + 1
+  ) throws(CheckpointError) -> Value {
     var failure: CheckpointError?
     let value = bytes.withUnsafeBytes { buffer -> Value? in
       do throws(CheckpointError) {
         var scanner = JSONScanner(buffer)
-        let value = try read(&scanner, depth: Vocabulary.maximumNesting + 1)
+        let value = try read(&scanner, depth: nesting)
         try scanner.end()
         return value
       } catch {
@@ -84,6 +90,8 @@ extension PackedJSON {
     case .size(let sizes): tagged("%size", &writer) { array(sizes.map(Value.int), &$0) }
     case .token(let kind, let text):
       tagged("%token", &writer) { array([.string(kind.rawValue), .string(text)], &$0) }
+    case .record(let record) where record.type == tensor && record.fields.count == 1:
+      tagged(tensor, &writer) { write(record.fields[0].value, to: &$0) }
     case .record(let record):
       tagged("%record", &writer) { writer in
         writer.beginArray()
@@ -264,6 +272,7 @@ extension PackedJSON {
       if items.count == 2, case .string(let type) = items[0], let fields = fields(items[1]) {
         return .record(Record(type, fields))
       }
+    case (tensor, let body): return .record(Record(tensor, [Record.Field("value", body)]))
     case ("%dict", .sequence(.list, let items)): if let dict = try dict(items) { return .dict(dict) }
     default: break
     }

@@ -1,0 +1,86 @@
+import Checkpoint
+
+/// Puts the tree of a flat file together again.
+enum FlatTree {
+  /// Packed JSON puts up to four brackets around a dictionary's value, and readers bound the depth of trees.
+  static let maximumNesting = 1024
+
+  /// The tree that `rest` tells, with the file's tensors in their places.
+  ///
+  /// - Parameters:
+  ///   - tensors: all that the file has, by name.
+  ///   - rest: what the writer kept under `ckpt.training`.
+  /// - Throws: `damaged` for what no writer wrote, and when the file has other tensors than the rest tells of;
+  ///   `unsupported` for a later version.
+  static func tree(_ tensors: [(name: String, tensor: Tensor)], rest: [UInt8]) throws(CheckpointError) -> Value {
+    let skeleton = try skeleton(rest)
+    var builder = Builder(tensors)
+    let root = try builder.fill(skeleton)
+    guard builder.missing == nil, builder.used.count == tensors.count else {
+      throw CheckpointError(.damaged, builder.mismatch(tensors.map(\.name)))
+    }
+    return root
+  }
+
+  /// For a file that another program changed since: names and tensors are still to be had.
+  static func warning(_ error: CheckpointError) -> String {
+    let place = error.place.map { "\($0): " } ?? ""
+    return
+      "'\(FlatCheckpoint.key)' does not fit the file, so names and tensors alone are read: \(place)\(error.message)"
+  }
+
+  private static func skeleton(_ rest: [UInt8]) throws(CheckpointError) -> Value {
+    let value = try PackedJSON.value(rest, nesting: maximumNesting + 1)
+    guard case .dict(let dict) = value, case .int(let version)? = dict["version"], let tree = dict["tree"] else {
+      throw CheckpointError(.damaged, "needs a version and a tree")
+    }
+    guard version == 1 else {
+      throw CheckpointError(
+        .unsupported, "version \(version) of \(FlatCheckpoint.key); 1 is known", advice: "A newer ckpt wrote it.")
+    }
+    return tree
+  }
+
+  private struct Builder {
+    private let tensors: [Key: Tensor]
+    private(set) var used: Set<Key> = []
+    /// The first name that the file does not have.
+    private(set) var missing: String?
+
+    init(_ items: [(name: String, tensor: Tensor)]) {
+      tensors = Dictionary(items.map { (Key.string($0.name), $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    mutating func fill(_ value: Value) throws(CheckpointError) -> Value {
+      switch value {
+      case .record(let record) where FlatReference.isOne(record):
+        let reference = try FlatReference(record)
+        guard let stored = tensors[.string(reference.name)] else {
+          if missing == nil { missing = reference.name }
+          return .none
+        }
+        used.insert(.string(reference.name))
+        do throws(CheckpointError) { return .tensor(try reference.tensor(from: stored)) } catch {
+          throw error.at("tensor '\(reference.name)'")
+        }
+      case .record(var record):
+        for index in record.fields.indices { record.fields[index].value = try fill(record.fields[index].value) }
+        return .record(record)
+      case .sequence(let kind, var items):
+        for index in items.indices { items[index] = try fill(items[index]) }
+        return .sequence(kind, items)
+      case .dict(var dict):
+        for index in dict.entries.indices { dict.entries[index].value = try fill(dict.entries[index].value) }
+        for index in dict.attributes.indices { dict.attributes[index].value = try fill(dict.attributes[index].value) }
+        return .dict(dict)
+      default: return value
+      }
+    }
+
+    func mismatch(_ names: [String]) -> String {
+      if let missing { return "tells of a tensor '\(missing)' that the file does not have" }
+      let extra = names.first { !used.contains(.string($0)) } ?? ""
+      return "does not tell of the tensor '\(extra)' that the file has"
+    }
+  }
+}

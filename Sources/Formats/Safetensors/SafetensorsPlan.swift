@@ -1,0 +1,85 @@
+import Checkpoint
+
+/// What a safetensors file, or a set of them, says of a tree: names and tensors, and text.
+struct SafetensorsPlan {
+  /// One file's tensors, and the text that it has with them.
+  struct File {
+    var items: [FlatCheckpoint.Item] = []
+    var metadata: [(key: String, value: String)] = []
+  }
+
+  let items: [FlatCheckpoint.Item]
+  let warnings: [String]
+  /// Everything else of the tree; nil where names and tensors say it all, or where it is left out.
+  let rest: String?
+  private let ties: [(name: String, kept: String)]
+  /// The text that the tree came with, or what says that the names are PyTorch's.
+  private let text: [(key: String, value: String)]
+
+  /// - Parameters:
+  ///   - isSet: whether several files will hold it, which readers sort by name.
+  ///   - leavesRest: write names and tensors alone, as other programs do.
+  init(_ root: Value, isSet: Bool, leavesRest: Bool) throws(CheckpointError) {
+    let flat = try FlatCheckpoint(root, keepsTies: false, carry: SafetensorsCarry.stored)
+    items = flat.items
+    ties = flat.ties
+    let own = Self.metadata(of: root)
+    let isBare = flat.isPlain && own.isWhole && Self.hasPlainOrder(root, flat, isSet: isSet)
+    rest = leavesRest || isBare ? nil : String(decoding: try flat.rest(), as: UTF8.self)
+    let hasText = isBare || own.text.contains { $0.key == "format" }
+    text = hasText ? own.text : [("format", "pt")] + own.text
+    var warnings: [String] = []
+    if !flat.carried.isEmpty {
+      warnings.append(
+        "safetensors has no such element types: stored as others of the same bytes"
+          + (rest == nil ? "" : ", and told in '\(FlatCheckpoint.key)'") + ": \(listed(flat.carried))")
+    }
+    self.warnings = warnings
+  }
+
+  /// All of it in one file.
+  var file: File {
+    var file = File(items: items, metadata: text + ties.map { ($0.name, $0.kept) })
+    if let rest { file.metadata.append((FlatCheckpoint.key, rest)) }
+    return file
+  }
+
+  /// The files of a set, with their text: what the tree came with, and which names share a tensor. The rest is the index's.
+  func files(_ shards: [[FlatCheckpoint.Item]]) -> [File] {
+    shards.map { items in
+      var file = File(items: items, metadata: text)
+      let names = Set(items.map { Key.string($0.name) })
+      file.metadata += ties.filter { names.contains(.string($0.kept)) }.map { ($0.name, $0.kept) }
+      return file
+    }
+  }
+
+  /// The dict's own text, and whether it is all that the dict says of itself.
+  private static func metadata(of root: Value) -> (text: [(key: String, value: String)], isWhole: Bool) {
+    guard case .dict(let dict) = root else { return ([], false) }
+    // The model's, where the tree has more than a model.
+    let owner = dict.attributes.isEmpty ? dict["model"] : root
+    guard case .dict(let model)? = owner, case .dict(let text)? = model.attributes.first?.value,
+      model.attributes[0].name.hasSameBytes(as: "__metadata__")
+    else { return ([], false) }
+    let pairs = text.entries.compactMap { entry -> (key: String, value: String)? in
+      guard case .string(let key) = entry.key, case .string(let value) = entry.value else { return nil }
+      return key.hasSameBytes(as: FlatCheckpoint.key) ? nil : (key, value)
+    }
+    return (pairs, dict.attributes.count == 1 && pairs.count == text.count && text.kind == .plain)
+  }
+
+  /// Whether a reader of the plain file has the entries in the tree's order: as they are stored, tied ones last.
+  private static func hasPlainOrder(_ root: Value, _ flat: FlatCheckpoint, isSet: Bool) -> Bool {
+    guard case .dict(let dict) = root else { return false }
+    let ties = flat.ties.map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let names = isSet ? byName(flat.items) : SafetensorsLayout.sorted(flat.items)
+    var order = names.map(\.name) + ties
+    if isSet { order.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
+    return dict.entries.count == order.count && zip(dict.entries, order).allSatisfy { $0.key == .string($1) }
+  }
+
+  private static func byName(_ items: [FlatCheckpoint.Item]) -> [FlatCheckpoint.Item] {
+    items.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+}
