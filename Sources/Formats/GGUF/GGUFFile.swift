@@ -6,7 +6,8 @@ public import Checkpoint
 /// number, whose width the attribute `types` of `metadata` tells (`{"general.file_type": "u32", …}`); an array of
 /// numbers or bools is a one-dimensional tensor, of strings a list, of arrays a list of those (a tuple where it is
 /// empty); a string that is no UTF-8 is bytes. A tensor of a block format is the record `gguf.blocks` with `type` (its
-/// name in ggml), `shape` (in elements) and `blocks`: its bytes, row by row.
+/// name in ggml), `shape` (in elements) and `blocks`: its bytes, row by row. A whole checkpoint (`ckpt.training`) is the
+/// tree that it was.
 public enum GGUFFile {
   /// Reads the tree. Tensors stay in the mapped file. The name of one file of a split set opens the whole set.
   ///
@@ -14,6 +15,21 @@ public enum GGUFFile {
   /// - Throws: `damaged`, `unsupported` and what opening throws; all errors name the file and the place.
   public static func read(_ path: String, dequantizes: Bool = false) throws(CheckpointError) -> Checkpoint {
     try GGUFSet(path).checkpoint(dequantizes: dequantizes)
+  }
+
+  /// What is odd about a file that is recognised as one.
+  ///
+  /// - Throws: what is wrong with it: `damaged`, `unsupported`.
+  static func check(_ path: String) throws(CheckpointError) -> [String] {
+    let set = try GGUFSet(path)
+    let model = try set.model(dequantizes: false)
+    guard let rest = model.rest else { return model.warnings }
+    do throws(CheckpointError) {
+      _ = try FlatTree.tree(model.tensors.tensors, rest: rest)
+    } catch {
+      throw error.at("key '\(FlatCheckpoint.key)'").inFile(path)
+    }
+    return model.warnings
   }
 
   static func recognises(_ start: FileStart) -> Bool {

@@ -128,7 +128,35 @@ struct GGUFSet {
     }
   }
 
+  /// What the files hold, before it is made a tree.
+  struct Model {
+    var tensors: Dict
+    var metadata: Dict
+    var warnings: [String]
+
+    /// The text that makes a whole checkpoint of them, where the file has one.
+    var rest: [UInt8]? {
+      if case .string(let text)? = metadata[FlatCheckpoint.key] { Array(text.utf8) } else { nil }
+    }
+  }
+
   func checkpoint(dequantizes: Bool) throws(CheckpointError) -> Checkpoint {
+    var model = try model(dequantizes: dequantizes)
+    if let rest = model.rest {
+      do throws(CheckpointError) {
+        return Checkpoint(root: try FlatTree.tree(model.tensors.tensors, rest: rest), warnings: model.warnings)
+      } catch {
+        model.warnings.append(FlatTree.warning(error))
+      }
+    }
+    let root = Dict([
+      Dict.Entry(.string(GGUF.tensors), .dict(model.tensors)),
+      Dict.Entry(.string(GGUF.metadata), .dict(model.metadata)),
+    ])
+    return Checkpoint(root: .dict(root), warnings: model.warnings)
+  }
+
+  func model(dequantizes: Bool) throws(CheckpointError) -> Model {
     var tensors: [Dict.Entry] = []
     tensors.reserveCapacity(parts.reduce(0) { $0 + $1.header.entries.count })
     var warnings: [String] = []
@@ -147,11 +175,7 @@ struct GGUFSet {
       let what = count == 1 ? "1 tensor of type \(type) stays" : "\(count) tensors of type \(type) stay"
       warnings.append("\(what) as blocks: there is no decoder for it")
     }
-    let root = Dict([
-      Dict.Entry(.string(GGUF.tensors), .dict(Dict(tensors))),
-      Dict.Entry(.string(GGUF.metadata), .dict(try metadata())),
-    ])
-    return Checkpoint(root: .dict(root), warnings: warnings)
+    return Model(tensors: Dict(tensors), metadata: try metadata(), warnings: warnings)
   }
 
   /// Values by key, with the widths of the numbers beside them. Of a set, those of all its files, but not the ones that
