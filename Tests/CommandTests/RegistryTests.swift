@@ -23,7 +23,6 @@ import Testing
   }
 
   static let unread: [Case] = [
-    Case(bytes: Array("GGUF\u{3}\0\0\0".utf8), words: "GGUF"),
     Case(bytes: [0x93] + Array("NUMPY".utf8), words: ".npy"),
     Case(bytes: [0x78, 0x9C, 0xEC], words: "zlib"),
     Case(bytes: [UInt8](repeating: 0, count: 257) + Array("ustar".utf8), words: "tar"),

@@ -115,9 +115,9 @@ extension StateDict {
     }
   }
 
-  /// Records that are tensors, though their own bytes are elsewhere or nowhere.
+  /// Records that are tensors, though their own bytes are elsewhere, nowhere, or of other numbers.
   private static func isTensor(_ type: String) -> Bool {
-    type.hasSameBytes(as: "torch.wrapper_subclass") || type.hasSameBytes(as: "torch.meta_tensor")
+    ["torch.wrapper_subclass", "torch.meta_tensor", BlockTensor.recordType].contains { type.hasSameBytes(as: $0) }
   }
 
   static func isExtraState(_ name: String) -> Bool {

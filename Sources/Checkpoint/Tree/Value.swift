@@ -70,6 +70,7 @@ public struct Record: Sendable {
     switch type {
     case "torch.tensor_with_attributes", "torch.device_tensor": field == "tensor"
     case "numpy.ndarray": field == "array"
+    case "gguf.blocks": field == "blocks"
     case "python.object", "python.reduce": field == "state" || field == "pairs" || field == "items"
     case "torch.module", "torch.wrapper_subclass": field == "state"
     default: false

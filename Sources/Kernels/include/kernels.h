@@ -9,6 +9,7 @@
 #include "activations.h"
 #include "blocks.h"
 #include "conv.h"
+#include "dequantize.h"
 #include "elementwise.h"
 #include "find.h"
 #include "gradients.h"
