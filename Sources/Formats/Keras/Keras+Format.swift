@@ -62,7 +62,8 @@ extension Format {
     }
     KerasSlots.mark(&file)
     return Opened(
-      checkpoint: Checkpoint(root: .dict(file.root), warnings: file.warnings), version: file.version,
+      checkpoint: Checkpoint(root: .dict(KerasGroups.hoisted(file.root)), warnings: file.warnings),
+      version: file.version,
       producer: file.version.map { "keras \($0)" }, bytes: file.bytes)
   }
 }

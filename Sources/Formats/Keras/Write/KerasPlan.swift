@@ -17,8 +17,8 @@ struct KerasPlan {
       (tree, warnings) = (.dict(converted), told)
     }
     if case .dict(let dict) = tree, KerasTree.isOne(dict) {
-      root = KerasTree.inModelsOrder(dict)
-      let lost = dict.attributes.map(\.name).filter { $0 != Keras.marker }
+      root = KerasTree.inModelsOrder(KerasGroups.lowered(dict))
+      let lost = root.attributes.map(\.name).filter { $0 != Keras.marker }
       if !lost.isEmpty {
         warnings.append("left out, for .weights.h5 holds variables alone: \(listed(lost.map { "'\($0)'" }))")
       }
