@@ -63,12 +63,24 @@ struct GGUFPlan {
       else { return nil }
       return Item(name: name, type: type, shape: tensor.shape, source: tensor.source)
     }
-    guard let blocks = BlockTensor(value), let type = GGUFTensorType.named(blocks.type), type.dtype == nil,
+    guard let blocks = BlockTensor(value) ?? blocks(value), let type = GGUFTensorType.named(blocks.type),
+      type.dtype == nil,
       blocks.shape.count <= GGUF.maximumDimensions, blocks.blocks.dtype == .uint8,
       type.byteCount(of: blocks.shape) == blocks.blocks.byteCount,
       type.byteShape(of: blocks.shape) == blocks.blocks.shape
     else { return nil }
     return Item(name: name, type: type, shape: blocks.shape, source: blocks.blocks.source)
+  }
+
+  /// Blocks after a way through a file that has no such records, and so has a dict of their parts.
+  private static func blocks(_ value: Value) -> BlockTensor? {
+    guard case .dict(let dict) = value, dict.kind == .plain, dict.attributes.isEmpty else { return nil }
+    var fields: [Record.Field] = []
+    for entry in dict.entries {
+      guard case .string(let name) = entry.key else { return nil }
+      fields.append(Record.Field(name, entry.value))
+    }
+    return fields.count == 3 ? BlockTensor(.record(Record(BlockTensor.recordType, fields))) : nil
   }
 
   /// The metadata with its types. Without a list of these, as after a way through a file that cannot keep it, numbers
@@ -185,7 +197,8 @@ enum GGUFCarry {
   /// Nil for a tensor that the format can hold as it is.
   static func stored(_ tensor: Tensor) throws(CheckpointError) -> Tensor? {
     let (dtype, shape) = stored(tensor.dtype, tensor)
-    let few = collapsed(shape)
+    // The package gguf cannot read a bfloat16 without dimensions.
+    let few = shape.isEmpty && dtype == .bfloat16 ? [1] : collapsed(shape)
     guard dtype != tensor.dtype || few != tensor.shape else { return nil }
     return try Tensor(dtype: dtype, shape: few, source: tensor.source)
   }
