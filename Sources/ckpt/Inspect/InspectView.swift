@@ -158,9 +158,10 @@ struct InspectView {
       !entry.value.isScalar && !listing.sections.contains { $0.section.path.steps.first == entry.step }
     }
     let hidden = listing.values.filter { value in value.section == nil && isBesideSection(value.path) }
-    guard !shown.isEmpty || !hidden.isEmpty else { return }
+    let opened = shown.flatMap(Self.opened)
+    guard !opened.isEmpty || !hidden.isEmpty else { return }
     heading("Also in the file", "")
-    add(entries: shown.flatMap(Self.opened), limit: 40)
+    add(entries: opened, limit: 40)
     add(entries: hidden.map { ($0.path, $0.value) }, limit: 12)
   }
 
