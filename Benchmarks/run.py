@@ -6,7 +6,7 @@ within a round against the base, and the median of these ratios is what counts. 
 and dirty pages are written out before each run. `ckpt` and cp are timed as whole processes, peers and `ckpt-bench` by their own clock
 (imports and the making of data left out). The table goes to stdout, progress to stderr.
 
-    run.py [--only convert,save,load,small,inspect,legacy,dcp] [--bytes N] [--rounds N] [--dir DIR] [--bin DIR] [--json FILE]
+    run.py [--only convert,save,load,small,inspect,legacy,dcp,safetensors] [--bytes N] [--rounds N] [--dir DIR] [--bin DIR] [--json FILE]
 """
 
 import argparse
@@ -26,6 +26,15 @@ from dataclasses import dataclass, field
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PEERS = [sys.executable, str(ROOT / "Benchmarks" / "peers.py")]
 SMALL_FILE = ROOT / "fixtures" / "torch" / "transformer_adamw.pt"
+# What one writes to see what is in a file; NumPy's flavour, since importing torch alone would take a second.
+LIST_SCRIPT = """
+import sys
+from safetensors import safe_open
+with safe_open(sys.argv[1], "np") as file:
+    for name in file.keys():
+        part = file.get_slice(name)
+        print(name, part.get_dtype(), part.get_shape())
+"""
 BIG_COUNT, SMALL_COUNT, SMALL_BYTES = 300, 10_000, 4_000_000
 MEMORY_LIMIT = 200
 
@@ -153,6 +162,27 @@ class Bench:
             Variant("ckpt .h5 -> dcp, fsync", to_dcp, target=1.3, limit_memory=True),
         ]
         self.rounds(f"convert a distributed checkpoint, {self.size}, 300 tensors, 8 files", variants, self.options.rounds)
+
+    def safetensors(self):
+        """safetensors to HDF5 and back, and the listing of many tensors."""
+        source, out = self.make("flat.safetensors", self.options.bytes, BIG_COUNT), str(self.out)
+        h5 = self.h5_of(source)
+        variants = [
+            Variant("cp, fsync", ["cp", source, out], fsync=True),
+            Variant("ckpt -> .h5, fsync", [self.ckpt, "convert", "--quiet", source, out + ".h5"], target=1.25, limit_memory=True),
+            Variant("ckpt .h5 -> .safetensors, fsync", [self.ckpt, "convert", "--quiet", h5, out + ".safetensors"], target=1.25, limit_memory=True),
+        ]
+        self.rounds(f"convert safetensors, {self.size}, 300 tensors", variants, self.options.rounds)
+
+        many = self.make("flat.safetensors", SMALL_BYTES, SMALL_COUNT)
+        title = "list 10 000 tensors of a safetensors file"
+        name, script = "ckpt inspect --tensors, whole process", "a Python script with safetensors, whole process"
+        times = self.whole_process({name: [self.ckpt, "inspect", "--tensors", many], script: [sys.executable, "-c", LIST_SCRIPT, many]}, rounds=10)
+        self.milliseconds(title, times, {name: 1000 * statistics.median(times[script]) / 5})
+        ours = Variant("our library opens it, in process", [self.library, "open", many], own_clock=True)
+        theirs = Variant("safetensors opens it, in process", [*PEERS, "open", many], own_clock=True)
+        opened = {variant.name: [self.run(variant) for _ in range(5)] for variant in (theirs, ours)}
+        self.milliseconds(title, opened, {ours.name: 1000 * statistics.median(opened[theirs.name])})
 
     def conversions(self, title, source, rounds, target):
         h5, out = self.h5_of(source), str(self.out)

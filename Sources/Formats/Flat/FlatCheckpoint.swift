@@ -49,13 +49,16 @@ struct FlatCheckpoint {
     isPlain = carried.isEmpty && Self.isPlain(root, collector.names)
   }
 
-  /// Everything but the tensors' bytes: `{"version":1,"tree":…}`.
-  func rest() throws(CheckpointError) -> [UInt8] {
+  /// Everything but the tensors' bytes: `{"version":1,"content_digest":…,"tree":…}`.
+  ///
+  /// - Parameter digest: of the tree, known when its bytes have passed. Nil keeps a place of the same length for it.
+  func rest(digest: Digest? = nil) throws(CheckpointError) -> [UInt8] {
     let json = PackedJSON.bytes(skeleton)
     guard PackedJSON.nesting(of: json) <= FlatTree.maximumNesting else {
       throw CheckpointError(.unsupported, "values lie more than \(FlatTree.maximumNesting) levels deep")
     }
-    return Array("{\"version\":1,\"tree\":".utf8) + json + Array("}".utf8)
+    let digest = digest ?? Digest(.xxh3, bytes: repeatElement(0, count: Digest.Algorithm.xxh3.byteCount))
+    return Array("{\"version\":1,\"content_digest\":\"\(digest)\",\"tree\":".utf8) + json + Array("}".utf8)
   }
 
   private static func isPlain(_ root: Value, _ names: [String]) -> Bool {

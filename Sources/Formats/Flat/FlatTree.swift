@@ -5,21 +5,44 @@ enum FlatTree {
   /// Packed JSON puts up to four brackets around a dictionary's value, and readers bound the depth of trees.
   static let maximumNesting = 1024
 
-  /// The tree that `rest` tells, with the file's tensors in their places.
+  /// The checkpoint that `rest` tells, with the file's tensors in their places, and the digest that the writer took.
   ///
   /// - Parameters:
   ///   - tensors: all that the file has, by name.
   ///   - rest: what the writer kept under `ckpt.training`.
   /// - Throws: `damaged` for what no writer wrote, and when the file has other tensors than the rest tells of;
   ///   `unsupported` for a later version.
-  static func tree(_ tensors: [(name: String, tensor: Tensor)], rest: [UInt8]) throws(CheckpointError) -> Value {
-    let skeleton = try skeleton(rest)
+  static func checkpoint(
+    _ tensors: [(name: String, tensor: Tensor)], rest: [UInt8]
+  ) throws(CheckpointError) -> Checkpoint {
+    let (skeleton, digest) = try skeleton(rest)
     var builder = Builder(tensors)
     let root = try builder.fill(skeleton)
     guard builder.missing == nil, builder.used.count == tensors.count else {
       throw CheckpointError(.damaged, builder.mismatch(tensors.map(\.name)))
     }
-    return root
+    return Checkpoint(root: root, recordedDigest: digest)
+  }
+
+  /// The tree alone.
+  static func tree(_ tensors: [(name: String, tensor: Tensor)], rest: [UInt8]) throws(CheckpointError) -> Value {
+    try checkpoint(tensors, rest: rest).root
+  }
+
+  /// Holds a checkpoint against the digest that its file records: reads all of it.
+  ///
+  /// - Throws: `damaged` where they differ.
+  static func check(_ checkpoint: Checkpoint) throws(CheckpointError) {
+    guard let text = checkpoint.recordedDigest else { return }
+    guard let claim = Digest(text: text) else {
+      throw CheckpointError(.damaged, "'\(text.prefix(100))' is no digest", place: FlatCheckpoint.key)
+    }
+    let found = try ContentDigest.compute(checkpoint.root, claim.algorithm)
+    guard found == claim else {
+      throw CheckpointError(
+        .damaged, "the content digest is \(found), the file claims \(claim)",
+        advice: "Its bytes were changed after it was written: damaged, or edited by another program.")
+    }
   }
 
   /// For a file that another program changed since: names and tensors are still to be had.
@@ -29,7 +52,7 @@ enum FlatTree {
       "'\(FlatCheckpoint.key)' does not fit the file, so names and tensors alone are read: \(place)\(error.message)"
   }
 
-  private static func skeleton(_ rest: [UInt8]) throws(CheckpointError) -> Value {
+  private static func skeleton(_ rest: [UInt8]) throws(CheckpointError) -> (tree: Value, digest: String?) {
     let value = try PackedJSON.value(rest, nesting: maximumNesting + 1)
     guard case .dict(let dict) = value, case .int(let version)? = dict["version"], let tree = dict["tree"] else {
       throw CheckpointError(.damaged, "needs a version and a tree")
@@ -38,7 +61,8 @@ enum FlatTree {
       throw CheckpointError(
         .unsupported, "version \(version) of \(FlatCheckpoint.key); 1 is known", advice: "A newer ckpt wrote it.")
     }
-    return tree
+    if case .string(let digest)? = dict["content_digest"] { return (tree, digest) }
+    return (tree, nil)
   }
 
   private struct Builder {

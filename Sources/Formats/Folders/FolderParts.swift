@@ -8,6 +8,8 @@ struct FolderParts {
   private(set) var warnings: [String] = []
   /// Bytes of all files that were taken.
   private(set) var bytes = 0
+  /// The content digest that the set of files records, where ckpt wrote it.
+  var recordedDigest: String?
   private var taken: Set<Key> = []
 
   /// JSON files are settings and histories.

@@ -29,8 +29,10 @@ enum FolderVerification {
           throw error.place == nil ? error.at(text) : error
         }
       }
+      try FlatTree.check(opened.checkpoint)
+      if let digest = opened.checkpoint.recordedDigest { report.checked = ["content digest \(digest)"] }
     }
-    report.checked = [
+    report.checked += [
       "structure of each file, and what they say of each other",
       "every tensor's bytes, and the CRC-32 that .pt files record",
     ]

@@ -28,6 +28,7 @@ enum WeightFolder {
     let root = try files.read(&parts)
     let warnings = isFolder ? parts.result().warnings : parts.warnings
     return Format.Opened(
-      checkpoint: Checkpoint(root: root, warnings: warnings), version: nil, producer: nil, bytes: parts.bytes)
+      checkpoint: Checkpoint(root: root, warnings: warnings, recordedDigest: parts.recordedDigest), version: nil,
+      producer: nil, bytes: parts.bytes)
   }
 }

@@ -120,7 +120,11 @@ extension FolderParts {
     }
     guard let rest = index.rest, let joined else { return .dict(joined ?? Dict()) }
     let named = joined.tensors.filter { index.owners[.string($0.name)] != nil }
-    do throws(CheckpointError) { return try FlatTree.tree(named, rest: Array(rest.utf8)) } catch {
+    do throws(CheckpointError) {
+      let whole = try FlatTree.checkpoint(named, rest: Array(rest.utf8))
+      recordedDigest = whole.recordedDigest
+      return whole.root
+    } catch {
       warn("\(index.name): \(FlatTree.warning(error))")
       return .dict(joined)
     }

@@ -12,9 +12,13 @@ extension Format {
     write: { (root, path, options) throws(CheckpointError) in try SafetensorsFile.write(root, to: path, options) },
     verify: { (path) throws(CheckpointError) in
       var report = VerifyReport()
-      report.problems = try VerifyReport.problem { () throws(CheckpointError) in try SafetensorsFile.check(path) }
+      var digest: String?
+      report.problems = try VerifyReport.problem { () throws(CheckpointError) in
+        digest = try SafetensorsFile.check(path)
+      }
       report.checked = ["header", "tensors cover the file exactly"]
-      report.warnings = ["safetensors files record no checksums"]
+      if let digest { report.checked.append("content digest \(digest)") }
+      if digest == nil, report.isSound { report.warnings = ["the file records no checksums"] }
       return report
     },
     limits:

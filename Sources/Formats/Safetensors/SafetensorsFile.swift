@@ -28,29 +28,33 @@ public enum SafetensorsFile {
     let contents = try contents(path)
     guard let rest = contents.rest else { return Checkpoint(root: .dict(contents.dict)) }
     do throws(CheckpointError) {
-      return Checkpoint(root: try contents.tree(rest))
+      return try contents.whole(rest)
     } catch {
       return Checkpoint(root: .dict(contents.dict), warnings: [FlatTree.warning(error)])
     }
   }
 
-  /// What is wrong with a file that is recognised as one.
+  /// Finds what is wrong with a file that is recognised as one.
   ///
+  /// - Returns: the content digest that it records, and that its bytes have.
   /// - Throws: `damaged`, `unsupported`.
-  static func check(_ path: String) throws(CheckpointError) {
+  static func check(_ path: String) throws(CheckpointError) -> String? {
     let contents = try contents(path)
-    guard let rest = contents.rest else { return }
-    do throws(CheckpointError) { _ = try contents.tree(rest) } catch {
+    guard let rest = contents.rest else { return nil }
+    let whole: Checkpoint
+    do throws(CheckpointError) { whole = try contents.whole(rest) } catch {
       throw error.at("__metadata__['\(FlatCheckpoint.key)']").inFile(path)
     }
+    try FlatTree.check(whole)
+    return whole.recordedDigest
   }
 
   private struct Contents {
     var dict: Dict
     var rest: String?
 
-    func tree(_ rest: String) throws(CheckpointError) -> Value {
-      try FlatTree.tree(dict.tensors, rest: Array(rest.utf8))
+    func whole(_ rest: String) throws(CheckpointError) -> Checkpoint {
+      try FlatTree.checkpoint(dict.tensors, rest: Array(rest.utf8))
     }
   }
 

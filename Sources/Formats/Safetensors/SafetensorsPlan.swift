@@ -10,8 +10,11 @@ struct SafetensorsPlan {
 
   let items: [FlatCheckpoint.Item]
   let warnings: [String]
-  /// Everything else of the tree; nil where names and tensors say it all, or where it is left out.
-  let rest: String?
+  /// Everything else of the tree; nil where names and tensors say it all, or where it is left out. Until the digest is
+  /// known there are zeros in its place.
+  private(set) var rest: String?
+  private let root: Value
+  private let flat: FlatCheckpoint
   private let ties: [(name: String, kept: String)]
   /// The text that the tree came with, or what says that the names are PyTorch's.
   private let text: [(key: String, value: String)]
@@ -21,6 +24,7 @@ struct SafetensorsPlan {
   ///   - leavesRest: write names and tensors alone, as other programs do.
   init(_ root: Value, isSet: Bool, leavesRest: Bool) throws(CheckpointError) {
     let flat = try FlatCheckpoint(root, keepsTies: false, carry: SafetensorsCarry.stored)
+    (self.root, self.flat) = (root, flat)
     items = flat.items
     ties = flat.ties
     let own = Self.metadata(of: root)
@@ -35,6 +39,13 @@ struct SafetensorsPlan {
           + (rest == nil ? "" : ", and told in '\(FlatCheckpoint.key)'") + ": \(listed(flat.carried))")
     }
     self.warnings = warnings
+  }
+
+  /// Puts the content digest into the rest, when all tensors' bytes have passed.
+  mutating func takeDigest() throws(CheckpointError) {
+    guard rest != nil else { return }
+    let digest = try CheckedSource.contentDigest(of: root)
+    rest = String(decoding: try flat.rest(digest: digest), as: UTF8.self)
   }
 
   /// All of it in one file.

@@ -48,7 +48,7 @@ struct SafetensorsSet {
   ) throws(CheckpointError) -> Int {
     guard let shards else {
       let target = "\(folder)/\(stem)\(Self.suffix)"
-      try SafetensorsWriter(file: plan.file, options: options).write(to: target).commit()
+      try SafetensorsFile.write(plan, to: target, options)
       return try FileStart(target).size
     }
     let index = "\(folder)/\(stem)\(Self.indexSuffix)"
@@ -56,8 +56,12 @@ struct SafetensorsSet {
     let names = Self.names(stem, shards.count)
     var outputs: [OutputFile] = []
     for (name, file) in zip(names, plan.files(shards)) {
-      outputs.append(try SafetensorsWriter(file: file, options: options).write(to: "\(folder)/\(name)"))
+      let writer = try SafetensorsWriter(file, to: "\(folder)/\(name)", options)
+      try writer.writeHeader(file)
+      outputs.append(writer.output)
     }
+    var plan = plan
+    try plan.takeDigest()
     let text = Self.index(plan, shards, names)
     let last = try OutputFile(index, replaces: options.replaces)
     _ = try ParallelWriter().write([WriteJob(source: BufferSource(text), offset: 0)], to: last)

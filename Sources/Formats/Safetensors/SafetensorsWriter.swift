@@ -1,23 +1,25 @@
 import Checkpoint
 
-/// Writes one safetensors file.
+/// One safetensors file on its way: tensors first, then the header, which may tell their digest.
 struct SafetensorsWriter {
-  let file: SafetensorsPlan.File
-  let options: Format.WriteOptions
+  /// It gets its name with `commit`.
+  let output: OutputFile
 
-  /// Writes everything into a temporary file beside `path`; it gets its name with `commit`.
-  func write(to path: String) throws(CheckpointError) -> OutputFile {
+  /// Writes the tensors into a temporary file beside `path`.
+  init(_ file: SafetensorsPlan.File, to path: String, _ options: Format.WriteOptions) throws(CheckpointError) {
     let layout = try SafetensorsLayout(file)
-    let output = try OutputFile(path, replaces: options.replaces)
+    output = try OutputFile(path, replaces: options.replaces)
     try output.reserve(layout.end)
     var writer = ParallelWriter()
     writer.progress = options.progress
-    let header = WriteJob(source: BufferSource(layout.header), offset: 0)
     _ = try writer.write(layout.jobs, to: output)
-    writer.progress = nil
-    _ = try writer.write([header], to: output)
     try output.truncate(layout.end)
-    return output
+  }
+
+  /// - Parameter file: as it was given before; what its text says may have changed, and not how long it is.
+  func writeHeader(_ file: SafetensorsPlan.File) throws(CheckpointError) {
+    let header = WriteJob(source: BufferSource(try SafetensorsLayout(file).header), offset: 0)
+    _ = try ParallelWriter().write([header], to: output)
   }
 }
 
@@ -38,7 +40,17 @@ extension SafetensorsFile {
         advice: "Say how large each may be: --max-shard-size 5GB.")
     }
     let plan = try SafetensorsPlan(root, isSet: false, leavesRest: options.weightsAlone)
-    try SafetensorsWriter(file: plan.file, options: options).write(to: path).commit()
+    try write(plan, to: path, options)
     return Format.Written(contentDigest: nil, warnings: plan.warnings)
+  }
+
+  static func write(
+    _ plan: SafetensorsPlan, to path: String, _ options: Format.WriteOptions
+  ) throws(CheckpointError) {
+    var plan = plan
+    let writer = try SafetensorsWriter(plan.file, to: path, options)
+    try plan.takeDigest()
+    try writer.writeHeader(plan.file)
+    try writer.output.commit()
   }
 }

@@ -10,7 +10,7 @@ import Testing
     try FlatCheckpoint(root, keepsTies: true) { _ in nil }.items.map(\.name)
   }
 
-  /// Whatever torch saved is whole in a safetensors file, and has the same digest.
+  /// FLT-5, FLT-6, FLT-7, FLT-8: whatever torch saved is whole in a safetensors file, and has the same digest.
   @Test(arguments: FixtureRoundTripTests.files)
   func everyCheckpointFits(_ name: String) throws {
     let source = try readFixture(name)
@@ -21,6 +21,7 @@ import Testing
     #expect(try Format.safetensors.verify(folder.file("a.safetensors")).isSound)
   }
 
+  /// FLT-1, FLT-2.
   @Test func tensorsAreCalledByTheirParameters() throws {
     let names = Set(try names(readFixture("transformer_adamw").root))
     for name in [
@@ -29,6 +30,7 @@ import Testing
     ] { #expect(names.contains(name), "\(name)") }
   }
 
+  /// FLT-1, FLT-3.
   @Test func ofTwoModelsEachHasItsPath() throws {
     let names = try names(readFixture("gan").root)
     #expect(names.contains { $0.hasPrefix("netG.") })
@@ -36,6 +38,7 @@ import Testing
     #expect(Set(names.map(Key.string)).count == names.count)
   }
 
+  /// FLT-3.
   @Test func namesThatClashAreToldApart() throws {
     let one = try tensor([1], [1])
     let root = dict(("a", .sequence(.list, [one])), ("a.0", try tensor([2], [1])), ("c", .int(1)))
@@ -44,13 +47,33 @@ import Testing
     #expect(try names(one) == ["tensor"])
   }
 
+  /// FLT-5, FLT-11.
+  @Test(arguments: ["a.safetensors", "a.safetensors.index.json"])
+  func aFlippedByteIsFound(_ name: String) throws {
+    var options = Format.WriteOptions()
+    if name.hasSuffix("json") { options.maximumShardSize = 100_000 }
+    _ = try SafetensorsFile.write(readFixture("transformer_adamw").root, to: folder.file(name), options)
+    let path = folder.file(name)
+    #expect(try Format.input(path).verify(path).isSound)
+    #expect(try Format.input(path).read(path, Format.ReadOptions()).checkpoint.recordedDigest != nil)
+    let file = folder.file(name.hasSuffix("json") ? "a-00002-of-00003.safetensors" : name)
+    var bytes = try readBytes(file)
+    bytes[bytes.count - 5] ^= 1
+    writeBytes(bytes, to: file)
+    let report = try Format.input(path).verify(path)
+    #expect(report.problems.count == 1)
+    #expect(report.problems.first?.what.contains("content digest") == true)
+  }
+
   private func rewritten(_ change: (String) -> String) throws -> Checkpoint {
     let plan = try SafetensorsPlan(
       dict(("w", try tensor([1, 2], [2])), ("step", .int(3))), isSet: false, leavesRest: false)
     var file = plan.file
     let place = try #require(file.metadata.firstIndex { $0.key == FlatCheckpoint.key })
     file.metadata[place].value = change(file.metadata[place].value)
-    try SafetensorsWriter(file: file, options: Format.WriteOptions()).write(to: folder.file("x.safetensors")).commit()
+    let writer = try SafetensorsWriter(file, to: folder.file("x.safetensors"), Format.WriteOptions())
+    try writer.writeHeader(file)
+    try writer.output.commit()
     return try SafetensorsFile.read(folder.file("x.safetensors"))
   }
 
@@ -60,7 +83,7 @@ import Testing
     guard case .int(3)? = found.root[.key(.string("step"))] else { return #expect(Bool(false)) }
   }
 
-  /// A file that another program changed: its tensors are there, with a warning, and `verify` finds fault with it.
+  /// FLT-10. A file that another program changed: its tensors are there, with a warning, and `verify` finds fault with it.
   @Test(arguments: [
     (#""w"}"#, #""v"}"#, "does not have"), (#"{"%tensor":"w"}"#, "null", "does not tell of the tensor 'w'"),
     ("\"version\":1", "\"version\":2", "version 2"), ("\"tree\"", "\"three\"", "needs a version and a tree"),
@@ -69,13 +92,15 @@ import Testing
     (#"{"%tensor":"w"}"#, #"{"%tensor":["w",{"shape":[4611686018427387904,4]}]}"#, "too large"),
     (#"{"%tensor":"w"}"#, #"{"%tensor":["w",{"dtype":"float128"}]}"#, "not known"),
     (#"{"%tensor":"w"}"#, #"{"%tensor":["w",{"kind":"spoon"}]}"#, "says no name"),
-    (#"{"%tensor":"w"}"#, #"{"%tensor":7}"#, "says no name"), ("3}}", "3}", "expected"), ("3}}", "3}}}", "expected"),
-    ("3", String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000), "less nesting"),
+    (#"{"%tensor":"w"}"#, #"{"%tensor":7}"#, "says no name"), (":3}}", ":3}", "expected"),
+    (":3}}", ":3}}}", "expected"),
+    (":3}}", "deep", "less nesting"),
   ])
   func aChangedFileStillGivesItsTensors(_ old: String, _ new: String, _ words: String) throws {
+    let nested = ":" + String(repeating: "[", count: 2000) + String(repeating: "]", count: 2000) + "}}"
     let found = try rewritten { text in
       let parts = text.components(separatedBy: old)
-      return parts.count == 2 ? parts[0] + new + parts[1] : text
+      return parts.count == 2 ? parts[0] + (new == "deep" ? nested : new) + parts[1] : text
     }
     guard case .dict(let dict) = found.root else { return #expect(Bool(false)) }
     #expect(dict.entries.map(\.key.text) == ["w"])

@@ -22,7 +22,7 @@ private func fixture(_ name: String) -> String { "\(fixtureFolder)/safetensors/\
     return try SafetensorsFile.write(root, to: folder.file(name), options)
   }
 
-  /// `save_file` with and without metadata, and `save_model` with a tied weight.
+  /// FLT-4. `save_file` with and without metadata, and `save_model` with a tied weight.
   @Test(arguments: ["types", "bare", "tied"])
   func theReferencesFilesComeBackByteForByte(_ name: String) throws {
     let source = try SafetensorsFile.read(fixture("\(name).safetensors")).root
@@ -34,6 +34,7 @@ private func fixture(_ name: String) -> String { "\(fixtureFolder)/safetensors/\
     #expect(try readBytes(folder.file("again.safetensors")) == readBytes(fixture("\(name).safetensors")))
   }
 
+  /// FLT-9.
   @Test func aTiedWeightIsTiedAgain() throws {
     let root = try SafetensorsFile.read(fixture("tied.safetensors")).root
     let dict = try #require(StateDict(root))

@@ -9,12 +9,17 @@ import Testing
 
   /// The identifiers of all clauses: `**ABC-1**`.
   private func clauses() throws -> [String] {
-    let spec = try ["ckpt-h5", "training-runs"].map { try text(fixture("../spec/\($0).md")) }.joined()
+    let spec = try ["ckpt-h5", "training-runs", "flat"].map { try text(fixture("../spec/\($0).md")) }.joined()
     return spec.matches(of: /\*\*([A-Z]+-[0-9]+)\*\*/).map { String($0.1) }
   }
 
   @Test func everyClauseIsNamedByATest() throws {
-    let swift = try ["FormatsTests/Native", "FormatsTests/Spec", "FormatsTests", "TrainingTests", "TrainCommandTests"]
+    let folders = [
+      "FormatsTests/Native", "FormatsTests/Flat", "FormatsTests/Safetensors", "FormatsTests/Spec", "FormatsTests",
+      "TrainingTests", "TrainCommandTests",
+    ]
+    let swift =
+      try folders
       .flatMap { folder in
         try filesIn(fixture("../Tests/\(folder)")).filter { $0.hasSuffix(".swift") }.map {
           try text(fixture("../Tests/\(folder)/\($0)"))
