@@ -13,14 +13,25 @@ struct GGUFPlan {
   private(set) var items: [Item] = []
   private(set) var alignment = GGUF.defaultAlignment
   private(set) var warnings: [String] = []
+  private let root: Value
+  /// The tree as names, tensors and text; nil where the file is a model and nothing else.
+  private var flat: FlatCheckpoint?
 
   /// - Parameter weightsAlone: leave out what makes a whole checkpoint of names and tensors.
   init(_ root: Value, weightsAlone: Bool) throws(CheckpointError) {
+    self.root = root
     if !(try addModel(root, weightsAlone: weightsAlone)) { try addCheckpoint(root, weightsAlone: weightsAlone) }
     let long = items.map(\.name).filter { $0.utf8.count >= GGUF.maximumLoadedName }
     if !long.isEmpty {
       warnings.append("llama.cpp refuses names of \(GGUF.maximumLoadedName) bytes and more: \(listed(long))")
     }
+  }
+
+  /// Puts the content digest into the text, when all tensors' bytes have passed; until then there are zeros in its place.
+  mutating func takeDigest() throws(CheckpointError) {
+    guard let flat, !pairs.isEmpty else { return }
+    let digest = try CheckedSource.contentDigest(of: root)
+    pairs[pairs.count - 1].value = try Self.text(String(decoding: try flat.rest(digest: digest), as: UTF8.self))
   }
 
   // MARK: - A model, as the reader gives it
@@ -132,6 +143,7 @@ struct GGUFPlan {
     }
     try addScalars(of: root)
     if !weightsAlone {
+      self.flat = flat
       pairs.append((FlatCheckpoint.key, try Self.text(String(decoding: try flat.rest(), as: UTF8.self))))
     }
     let told = weightsAlone ? "" : ", and told in '\(FlatCheckpoint.key)'"

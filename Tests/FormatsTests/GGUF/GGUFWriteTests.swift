@@ -89,6 +89,21 @@ import Testing
     #expect(try Format.gguf.verify(folder.file("out.gguf")).isSound)
   }
 
+  @Test func aCheckpointIsHeldAgainstItsDigest() throws {
+    let source = try readFixture("state_dict").root
+    _ = try write(source)
+    let digest = try CheckedSource.contentDigest(of: source).description
+    #expect(try written().recordedDigest == digest)
+    #expect(try Format.gguf.verify(folder.file("out.gguf")).checked.last == "content digest \(digest)")
+    var bytes = try readBytes(folder.file("out.gguf"))
+    let range = try #require(
+      try GGUFSet(folder.file("out.gguf")).parts[0].header.entries.last { !$0.range.isEmpty }?.range)
+    bytes[range.lowerBound] ^= 1
+    writeBytes(bytes, to: folder.file("flipped.gguf"))
+    let problems = try Format.gguf.verify(folder.file("flipped.gguf")).problems
+    #expect(problems.count == 1 && problems.first?.what.contains("the content digest is") == true, "\(problems)")
+  }
+
   @Test func whatOtherProgramsSeeOfACheckpoint() throws {
     let warnings = try write(try readFixture("transformer_adamw").root)
     #expect(warnings.contains { $0.contains("transformer.wte.weight = lm_head.weight") }, "\(warnings)")
