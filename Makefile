@@ -25,7 +25,7 @@ else
   PACKAGES := hdf5 libdeflate xxhash onednn
 endif
 
-.PHONY: build demo test lint format unit peers bench bench-train fixtures golden install setup venv clean
+.PHONY: build demo test lint format unit peers matrix bench bench-train fixtures golden install setup venv clean
 .NOTPARALLEL:
 
 build: setup
@@ -63,6 +63,9 @@ unit: setup
 
 peers: venv
 	CKPT=$(CKPT) .venv/bin/python -m pytest Tests/Peers
+
+matrix: build venv
+	CKPT_WRITE_MATRIX=1 CKPT=$(CKPT) .venv/bin/python -m pytest -q Tests/Peers/test_matrix.py
 
 bench: build venv
 	swift build $(BUILD_FLAGS) --product ckpt-bench

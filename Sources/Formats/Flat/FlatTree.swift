@@ -84,6 +84,7 @@ enum FlatTree {
           return .none
         }
         used.insert(.string(reference.name))
+        if let also = reference.also, tensors[.string(also)] != nil { used.insert(.string(also)) }
         do throws(CheckpointError) { return .tensor(try reference.tensor(from: stored)) } catch {
           throw error.at("tensor '\(reference.name)'")
         }

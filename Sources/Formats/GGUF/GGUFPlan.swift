@@ -136,7 +136,7 @@ struct GGUFPlan {
 
   /// Tensors by name, numbers and words by their paths, and the whole tree as text.
   private mutating func addCheckpoint(_ root: Value, weightsAlone: Bool) throws(CheckpointError) {
-    let flat = try FlatCheckpoint(root, keepsTies: weightsAlone, carry: GGUFCarry.stored)
+    let flat = try FlatCheckpoint(root, keepsTies: true, carry: GGUFCarry.stored)
     for item in flat.items {
       guard let type = GGUFTensorType.plain(item.tensor.dtype) else { continue }
       items.append(Item(name: item.name, type: type, shape: item.tensor.shape, source: item.tensor.source))
@@ -151,10 +151,6 @@ struct GGUFPlan {
       warnings.append(
         "GGUF has no such element types, or so many dimensions: stored as others of the same bytes\(told): "
           + listed(flat.carried))
-    }
-    if !flat.ties.isEmpty, !weightsAlone {
-      let ties = flat.ties.map { "\($0.name) = \($0.kept)" }
-      warnings.append("GGUF has no ties: other programs do not find the first name of each: \(listed(ties))")
     }
   }
 
