@@ -83,6 +83,7 @@ fixtures: venv
 	.venv/bin/python fixtures/make_module_fixtures.py
 	.venv/bin/python fixtures/make_special_fixtures.py
 	.venv/bin/python fixtures/make_data.py
+	.venv/bin/python fixtures/make_gguf_fixtures.py
 	.venv/bin/python fixtures/make_optimizer_fixtures.py
 	.venv/bin/python fixtures/make_training_fixtures.py
 	.venv/bin/python fixtures/make_training_conv_fixtures.py

@@ -31,7 +31,7 @@ public enum GGUFFile {
     } catch {
       throw error.at("key '\(FlatCheckpoint.key)'").inFile(path)
     }
-    try FlatTree.check(whole)
+    try whole.checkContent()
     return (model.warnings, whole.recordedDigest)
   }
 
