@@ -48,9 +48,6 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(name: "a NumPy .npz archive, which is not supported yet") {
       $0.firstZipName?.hasSuffix(".npy") ?? false
     },
-    UnsupportedFormat(name: "a Keras .keras archive, which is not supported yet") {
-      ["metadata.json", "config.json", "model.weights.h5"].contains($0.firstZipName)
-    },
     UnsupportedFormat(
       name: "a tar archive, but none of PyTorch 0.1", advice: "Unpack it first: tar -xf. The checkpoint may be in it."
     ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },
