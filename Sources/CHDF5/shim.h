@@ -157,9 +157,13 @@ static inline hid_t ckpt_make_reference_type(void) {
   return status >= 0 ? reference : -1;
 }
 
-/// The descriptor of an open file, or -1.
+/// The descriptor of an open file, or -1, as for a file in memory.
 static inline int ckpt_descriptor(hid_t file) {
   void *handle = NULL;
+  hid_t list = H5Fget_access_plist(file);
+  int has_descriptor = list >= 0 && H5Pget_driver(list) == H5FD_SEC2;
+  H5Pclose(list);
+  if (!has_descriptor) return -1;
   if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle) return -1;
   return *(int *)handle;
 }
@@ -176,6 +180,43 @@ static inline herr_t ckpt_close_file(hid_t file) {
     close(lock);
   }
   return status;
+}
+
+// MARK: Files in memory
+
+// libhdf5 copies an image that it is given, several times; with these it reads the bytes where they are. It never
+// writes to a file that was opened for reading.
+static inline void *ckpt_image_take(size_t bytes, H5FD_file_image_op_t operation, void *image) {
+  (void)bytes, (void)operation;
+  return image;
+}
+static inline void *ckpt_image_copy(
+    void *target, const void *source, size_t bytes, H5FD_file_image_op_t operation, void *image) {
+  (void)bytes, (void)operation;
+  return target == image && source == image ? target : NULL;
+}
+static inline void *ckpt_image_grow(void *from, size_t bytes, H5FD_file_image_op_t operation, void *image) {
+  (void)from, (void)bytes, (void)operation, (void)image;
+  return NULL;
+}
+static inline herr_t ckpt_image_leave(void *from, H5FD_file_image_op_t operation, void *image) {
+  (void)from, (void)operation, (void)image;
+  return 0;
+}
+static inline void *ckpt_image_share(void *image) { return image; }
+static inline herr_t ckpt_image_forget(void *image) {
+  (void)image;
+  return 0;
+}
+
+/// Makes an access list open the file that lies in memory at `image`, which has to stay there until it is closed.
+static inline herr_t ckpt_set_image(hid_t list, const void *image, size_t bytes) {
+  void *start = (void *)image;
+  H5FD_file_image_callbacks_t calls = {ckpt_image_take,  ckpt_image_copy,   ckpt_image_grow, ckpt_image_leave,
+                                       ckpt_image_share, ckpt_image_forget, start};
+  if (H5Pset_fapl_core(list, 1 << 16, 0) < 0) return -1;
+  if (H5Pset_file_image_callbacks(list, &calls) < 0) return -1;
+  return H5Pset_file_image(list, start, bytes);
 }
 
 // MARK: Chunks

@@ -8,7 +8,7 @@ extension Call {
     let references = try heapReferences(attribute)
     let file = try id(H5Iget_file_id(attribute.id))
     defer { H5Idec_ref(file) }
-    var heap = GlobalHeap(descriptor: ckpt_descriptor(file), base: try heapBase(file))
+    var heap = GlobalHeap(descriptor: ckpt_descriptor(file), image: location.image, base: try heapBase(file))
     var texts: [String] = []
     var total = 0
     for reference in references {

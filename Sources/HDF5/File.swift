@@ -27,15 +27,19 @@ public struct File: ~Copyable, Sendable {
   }
 
   let location: Location
+  /// Keeps the memory of a file that lies there.
+  private let owner: (any AnyObject & Sendable)?
   private var isOpen = true
 
-  init(location: Location) {
+  init(location: Location, owner: (any AnyObject & Sendable)? = nil) {
     self.location = location
+    self.owner = owner
   }
 
   deinit {
     // The result is lost here; a writer calls `close()` to learn of a failed flush.
     if isOpen { try? File.close(location) }
+    withExtendedLifetime(owner) {}
   }
 
   /// Path of the file, as it was given.
@@ -46,6 +50,7 @@ public struct File: ~Copyable, Sendable {
   /// - Throws: `noSpace` or `inputOutput` when the pending data could not be written. The file is then useless.
   public consuming func close() throws(HDF5Error) {
     isOpen = false
+    defer { withExtendedLifetime(owner) {} }
     try File.close(location)
   }
 

@@ -26,13 +26,16 @@ struct GlobalHeap {
     }
   }
 
+  /// -1 for a file in memory.
   let descriptor: Int32
+  let image: MemoryRange?
   let base: UInt64
   /// The collection read last: the values of one attribute mostly share it.
   private var collection: (address: UInt64, bytes: [UInt8])?
 
-  init(descriptor: Int32, base: UInt64) {
+  init(descriptor: Int32, image: MemoryRange? = nil, base: UInt64) {
     self.descriptor = descriptor
+    self.image = image
     self.base = base
   }
 
@@ -67,7 +70,12 @@ struct GlobalHeap {
 
   private func read(_ address: UInt64, _ count: Int) -> [UInt8]? {
     let (place, overflow) = address.addingReportingOverflow(base)
-    guard descriptor >= 0, !overflow, let offset = off_t(exactly: place) else { return nil }
+    guard !overflow, let offset = off_t(exactly: place) else { return nil }
+    if let image {
+      guard count <= image.count, Int(offset) <= image.count - count else { return nil }
+      return Array(image.bytes[Int(offset)..<Int(offset) + count])
+    }
+    guard descriptor >= 0 else { return nil }
     var status = stat()
     // The size is a claim of the file: nothing is allocated that it does not hold.
     guard fstat(descriptor, &status) == 0, status.st_size >= count, offset <= status.st_size - off_t(count) else {

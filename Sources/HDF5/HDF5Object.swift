@@ -14,13 +14,15 @@ public struct Location: Sendable {
   public let path: String
   /// The owner's id. The location does not own it.
   let id: Int64
+  /// Where the file lies in memory, if it does.
+  var image: MemoryRange?
 
   func child(_ name: String) -> Location {
-    Location(file: file, path: path == "/" ? "/" + name : "\(path)/\(name)", id: id)
+    Location(file: file, path: path == "/" ? "/" + name : "\(path)/\(name)", id: id, image: image)
   }
 
   func with(id: Int64) -> Location {
-    Location(file: file, path: path, id: id)
+    Location(file: file, path: path, id: id, image: image)
   }
 
   func error(_ kind: HDF5Error.Kind, _ operation: String, _ reason: String) -> HDF5Error {

@@ -93,7 +93,7 @@ struct NameResolver {
     // Without an optimizer nobody asks for the models' names.
     for section in sections where sections.contains(where: { $0.kind == .optimizer }) {
       guard let value = root[section.path] else { continue }
-      if section.kind == .optimizer, let state = OptimizerState(value) {
+      if section.kind == .optimizer, let state = OptimizerState(value) ?? KerasOptimizer(value)?.state {
         optimizers.append(Optimizer(path: section.path, state: state))
       } else if section.kind == .stateDict, let dict = StateDict(value) {
         models.append(NamedShapes(path: section.path, dict))

@@ -49,6 +49,10 @@ public enum Recogniser {
         "it has 'state' and 'param_groups' (\(optimizer.groups.count) with \(optimizer.keys.count) parameters)"
       return Section(path: path, kind: .optimizer, reason: reason)
     }
+    if let keras = KerasOptimizer(value) {
+      let reason = "it has '\(KerasOptimizer.attribute)', and \(keras.slots.count) of its tensors are slots"
+      return Section(path: path, kind: .optimizer, reason: reason)
+    }
     guard StateDict.mismatch(dict) == nil, !isNoModel(path) else { return nil }
     let metadata = dict.attributes.contains { $0.name.hasSameBytes(as: "_metadata") }
     let reason = "all its \(dict.count) entries are tensors under names" + (metadata ? ", and it has '_metadata'" : "")

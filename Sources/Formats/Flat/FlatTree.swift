@@ -29,22 +29,6 @@ enum FlatTree {
     try checkpoint(tensors, rest: rest).root
   }
 
-  /// Holds a checkpoint against the digest that its file records: reads all of it.
-  ///
-  /// - Throws: `damaged` where they differ.
-  static func check(_ checkpoint: Checkpoint) throws(CheckpointError) {
-    guard let text = checkpoint.recordedDigest else { return }
-    guard let claim = Digest(text: text) else {
-      throw CheckpointError(.damaged, "'\(text.prefix(100))' is no digest", place: FlatCheckpoint.key)
-    }
-    let found = try ContentDigest.compute(checkpoint.root, claim.algorithm)
-    guard found == claim else {
-      throw CheckpointError(
-        .damaged, "the content digest is \(found), the file claims \(claim)",
-        advice: "Its bytes were changed after it was written: damaged, or edited by another program.")
-    }
-  }
-
   /// For a file that another program changed since: names and tensors are still to be had.
   static func warning(_ error: CheckpointError) -> String {
     let place = error.place.map { "\($0): " } ?? ""
@@ -84,6 +68,7 @@ enum FlatTree {
           return .none
         }
         used.insert(.string(reference.name))
+        if let also = reference.also, tensors[.string(also)] != nil { used.insert(.string(also)) }
         do throws(CheckpointError) { return .tensor(try reference.tensor(from: stored)) } catch {
           throw error.at("tensor '\(reference.name)'")
         }

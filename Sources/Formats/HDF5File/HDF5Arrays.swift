@@ -64,34 +64,10 @@ private struct HDF5ArrayWalk {
     let text = path.joined(separator: "/")
     let stored = try StoredBytes(dataset, file: file, path: text)
     guard stored.shape != .null else { throw CheckpointError(.unsupported, "an empty dataspace") }
-    let (type, swapped) = stored.type.inLittleEndian
-    guard let dtype = DType(type) else {
-      throw CheckpointError(.unsupported, "data of the type \(stored.type.description), of which there are no tensors")
-    }
-    let shape = stored.shape.dimensions
-    var source = stored.source
-    if swapped, source.byteCount > 0 {
-      var strides = Array(repeating: 1, count: shape.count)
-      for index in shape.indices.reversed().dropFirst() { strides[index] = strides[index + 1] * shape[index + 1] }
-      source = try StridedSource(
-        source, dtype: dtype, offset: 0, shape: shape, strides: strides, fixes: StridedSource.Fixes(swapped: true))
-    }
-    entries.append(Dict.Entry(.string(text), .tensor(try Tensor(dtype: dtype, shape: shape, source: source))))
+    entries.append(Dict.Entry(.string(text), .tensor(try stored.tensor())))
   }
 
   private mutating func warn(_ path: [String], _ what: String) {
     warnings.append("\(path.joined(separator: "/")): \(what)")
-  }
-}
-
-extension Datatype {
-  /// The same type with its words in order, and whether they were not.
-  fileprivate var inLittleEndian: (type: Datatype, swapped: Bool) {
-    switch self {
-    case .integer(let bytes, let signed, bigEndian: true): (.integer(bytes: bytes, signed: signed), bytes > 1)
-    case .float(let layout) where layout.bigEndian: (.float(layout.withBigEndian(false)), true)
-    case .complex(let layout) where layout.bigEndian: (.complex(layout.withBigEndian(false)), true)
-    default: (self, false)
-    }
   }
 }

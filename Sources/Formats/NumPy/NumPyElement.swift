@@ -68,6 +68,10 @@ enum NumPyElement {
   }
 
   private static func plain(_ descr: String) throws(CheckpointError) -> NumPyElement {
+    // Times have their unit in brackets.
+    if ["M8", "m8"].contains(descr.drop { "<>|=".contains($0) }.prefix(2)) {
+      return .other(what: "the type '\(descr)', of which there are no tensors", advice: advice)
+    }
     guard let type = type(descr) else { throw refusal("the type '\(descr)', of which there are no tensors") }
     if let dtype = type.dtype { return .tensor(type, dtype) }
     switch (type.kind, type.size) {
@@ -82,8 +86,8 @@ enum NumPyElement {
       return .other(
         what: "the type '\(descr)', raw bytes that do not say what they are",
         advice: "Save them as numbers: array.view('u1').")
-    case (UInt8(ascii: "U"), _), (UInt8(ascii: "S"), _), (UInt8(ascii: "M"), _), (UInt8(ascii: "m"), _):
-      return .other(what: "the type '\(descr)', of which there are no tensors", advice: Self.advice)
+    case (UInt8(ascii: "U"), _), (UInt8(ascii: "S"), _):
+      return .other(what: "the type '\(descr)', of which there are no tensors", advice: advice)
     case (UInt8(ascii: "f"), let size) where size > 8:
       throw refusal("the type '\(descr)', NumPy's long double", advice: "Save it as array.astype(np.float64).")
     case (UInt8(ascii: "c"), let size) where size > 16:

@@ -8,7 +8,7 @@ extension NumPyFile {
   static func writeArchive(
     _ root: Value, to path: String, _ options: Format.WriteOptions
   ) throws(CheckpointError) -> Format.Written {
-    let flat = try FlatCheckpoint(root, keepsTies: true, carry: carried)
+    let flat = try FlatCheckpoint(root, keepsTies: true, carry: carried, named: recordName)
     let rest = options.weightsAlone || flat.saysAll(of: root) ? nil : try flat.rest()
     if let rest, rest.count > NumPyType.maximumTextSize {
       throw CheckpointError(
@@ -64,6 +64,16 @@ extension NumPyFile {
     guard tensor.dtype.itemSize == nil else { return nil }
     return try Tensor(dtype: .uint8, shape: [tensor.byteCount], source: tensor.source)
   }
+
+  /// A name as a record can have it: without zero bytes, at which Python's zipfile ends it, and not too long.
+  private static func recordName(_ name: String) -> String {
+    guard name.utf8.contains(0) || name.utf8.count > maximumName else { return name }
+    let bytes = name.utf8.prefix(maximumName).map { $0 == 0 ? UInt8(ascii: "_") : $0 }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The directory has 16 bits for the length; the rest is for what makes names differ.
+  private static let maximumName = 65_000
 
   private static func warnings(_ carried: [String], isTold: Bool) -> [String] {
     guard !carried.isEmpty else { return [] }

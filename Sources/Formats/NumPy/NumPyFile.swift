@@ -93,7 +93,7 @@ public enum NumPyFile {
       guard let rest = archive.rest else { return }
       do throws(CheckpointError) {
         let whole = try archive.whole(rest)
-        try FlatTree.check(whole)
+        try whole.checkContent()
         if let digest = whole.recordedDigest { report.checked.append("content digest \(digest)") }
       } catch {
         throw error.at(FlatCheckpoint.key)

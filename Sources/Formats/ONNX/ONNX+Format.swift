@@ -25,6 +25,7 @@ enum ONNXFile {
       var count = 0
       while let field = try? reader.next() {
         guard isModel(field) else { return false }
+        if field.number == 7 { return true }
         count += 1
       }
       // Where the beginning of the file ends within a field, that one was not given.

@@ -85,7 +85,8 @@ public struct Format: Sendable {
 extension Format {
   /// All formats, in the order in which they are asked whether a file is theirs.
   public static let all: [Format] = [
-    .native, .torchScript, .torchZip, .torchLegacy, .torchTar, .safetensors, .dcp, .dcpSafetensors,
+    .native, .kerasLegacy, .kerasArchive, .kerasWeights,
+    .torchScript, .torchZip, .torchLegacy, .torchTar, .safetensors, .dcp, .dcpSafetensors,
     .trainerFolder, .accelerateFolder, .deepSpeedUniversal, .deepSpeed, .megatronFolder, .weightFolder,
     .gguf, .npz, .npy, .onnx,
     // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.

@@ -42,9 +42,6 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(name: "an HDF5 file that ckpt did not write", advice: "ckpt inspect shows what is in it.") {
       $0.starts(with: [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A])
     },
-    UnsupportedFormat(name: "a Keras .keras archive, which is not supported yet") {
-      ["metadata.json", "config.json", "model.weights.h5"].contains($0.firstZipName)
-    },
     UnsupportedFormat(
       name: "a tar archive, but none of PyTorch 0.1", advice: "Unpack it first: tar -xf. The checkpoint may be in it."
     ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },

@@ -45,7 +45,7 @@ public enum SafetensorsFile {
     do throws(CheckpointError) { whole = try contents.whole(rest) } catch {
       throw error.at("__metadata__['\(FlatCheckpoint.key)']").inFile(path)
     }
-    try FlatTree.check(whole)
+    try whole.checkContent()
     return whole.recordedDigest
   }
 

@@ -103,7 +103,10 @@ struct Conversion {
     for path in inputs {
       do throws(CheckpointError) {
         let format = try Format.input(path, kind: command.from)
-        result.append((format, try format.read(path, options).checkpoint))
+        let checkpoint = try format.read(path, options).checkpoint
+        // Where each tensor has a digest of its own, it is checked as its bytes pass.
+        if options.verifies, !options.salvages, format.kind != .ckpt { try checkpoint.checkContent() }
+        result.append((format, checkpoint))
       } catch {
         throw error.inFile(path)
       }

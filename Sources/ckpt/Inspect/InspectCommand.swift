@@ -48,13 +48,19 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     try reportingErrors { () throws(CheckpointError) in
       let start = try FileStart(file)
+      let format: Format
       do throws(CheckpointError) {
-        let format = try Format.input(start)
-        try inspect(format, try format.read(file, Format.ReadOptions()))
+        format = try Format.input(start)
       } catch {
-        // Whatever else is wrong with it, an HDF5 file that is not ours can be shown as what it is.
+        // An HDF5 file of other programs can be shown as what it is.
         guard error.code == .unsupported, HDF5Listing.isForeign(start) else { throw error.inFile(file) }
         try Terminal.write(try foreign(start))
+        return Exit.yes
+      }
+      do throws(CheckpointError) {
+        try inspect(format, try format.read(file, Format.ReadOptions()))
+      } catch {
+        throw error.inFile(file)
       }
       return Exit.yes
     }

@@ -15,6 +15,8 @@ struct Listing: Sendable {
     var tensor: Tensor
     /// Row of the tensor that it shares its storage with.
     var aliasOf: Int?
+    /// The quantised tensor whose blocks these bytes are.
+    var block: BlockTensor?
   }
 
   /// A leaf that is no tensor.
@@ -41,6 +43,8 @@ struct Listing: Sendable {
     var names: ParameterNames
     var algorithm: OptimizerState.Algorithm
     var step: Int64?
+    /// Of Keras: the slots lie as the file has them, and not by parameter.
+    var keras: KerasOptimizer?
   }
 
   var sections: [SectionRow] = []
@@ -74,11 +78,11 @@ struct Listing: Sendable {
     guard found.contains(where: { $0.kind == .optimizer }) else { return }
     var names = ParameterNames.resolve(in: root, sections: found)[...]
     for index in sections.indices where sections[index].section.kind == .optimizer {
-      guard let known = names.popFirst(), let value = root[found[index].path], let state = OptimizerState(value) else {
-        continue
-      }
+      guard let known = names.popFirst(), let value = root[found[index].path] else { continue }
+      let keras = KerasOptimizer(value)
+      guard let state = OptimizerState(value) ?? keras?.state else { continue }
       sections[index].optimizer = OptimizerRow(
-        state: state, names: known, algorithm: state.algorithm, step: try state.step())
+        state: state, names: known, algorithm: state.algorithm, step: try state.step(), keras: keras)
       let place = sections[index].text
       warnings += known.warnings.map { place.isEmpty ? $0 : "\(place): \($0)" }
     }
@@ -112,7 +116,9 @@ private struct ListingWalk {
       for (index, item) in items.enumerated() { visit(item, at: .index(index)) }
     case .record(let record):
       guard !record.fields.isEmpty else { return add(value) }
+      let first = finished.tensors.count
       for field in record.fields { visit(field.value, at: record.step(to: field.name)) }
+      if let block = BlockTensor(value), first < finished.tensors.count { mark(first, block) }
     default: add(value)
     }
   }
@@ -154,7 +160,7 @@ private struct ListingWalk {
     sectionLength = path.count
     defer { section = nil }
     if let index = section, let optimizer = finished.sections[index].optimizer {
-      optimizerState(dict, optimizer)
+      if let keras = optimizer.keras { kerasState(dict, keras) } else { optimizerState(dict, optimizer) }
     } else {
       finished.tensors.reserveCapacity(finished.tensors.count + dict.count)
       owners.reserveCapacity(owners.count + dict.count)
@@ -189,6 +195,16 @@ private struct ListingWalk {
       }
       visit(state.attributes)
       path.removeSubrange(length...)
+    }
+  }
+
+  private mutating func kerasState(_ dict: Dict, _ keras: KerasOptimizer) {
+    let first = finished.tensors.count
+    for entry in dict.entries { visit(entry.value, at: .key(entry.key)) }
+    for index in first..<finished.tensors.count {
+      guard let slot = keras.slot(of: finished.tensors[index].tensor) else { continue }
+      finished.tensors[index].name = slot.parameter
+      finished.tensors[index].slot = slot.name
     }
   }
 
@@ -239,6 +255,13 @@ private struct ListingWalk {
       finished.sections[section].elements += tensor.count
       finished.sections[section].bytes += tensor.byteCount
     }
+  }
+
+  /// Says of the row of some blocks what they are; their elements are those of the tensor.
+  private mutating func mark(_ row: Int, _ block: BlockTensor) {
+    finished.tensors[row].block = block
+    guard let section, finished.tensors[row].aliasOf == nil else { return }
+    finished.sections[section].elements += block.count - block.blocks.count
   }
 
   private mutating func add(_ value: Value) {

@@ -15,6 +15,10 @@ struct StoredBytes {
   private static let deflateLimit = 1032
 
   init(_ dataset: borrowing Dataset, file: MappedFile, path: String) throws(CheckpointError) {
+    try self.init(dataset, in: HDF5Content(file), path: path)
+  }
+
+  init(_ dataset: borrowing Dataset, in content: HDF5Content, path: String) throws(CheckpointError) {
     let (type, shape, layout, stored) = try hdf5 { () throws(HDF5Error) in
       (try dataset.type, try dataset.shape, try dataset.layout, try dataset.storageSize)
     }
@@ -31,13 +35,13 @@ struct StoredBytes {
     }
     switch layout {
     case .contiguous:
-      (source, range) = try Self.contiguous(dataset, file, declared: declared, stored: stored)
+      (source, range) = try Self.contiguous(dataset, content, declared: declared, stored: stored)
     case .compact:
       source = try Self.small(dataset, declared: declared)
       range = nil
     case .chunked:
       try Self.checkChunks(dataset, declared: declared, stored: stored)
-      source = ChunkedSource(file: file.path, path: path, type: type, shape: shape, byteCount: declared)
+      source = ChunkedSource(content: content, path: path, type: type, shape: shape, byteCount: declared)
       range = nil
     case .virtual:
       throw CheckpointError(
@@ -47,7 +51,7 @@ struct StoredBytes {
   }
 
   private static func contiguous(
-    _ dataset: borrowing Dataset, _ file: MappedFile, declared: Int, stored: UInt64
+    _ dataset: borrowing Dataset, _ file: HDF5Content, declared: Int, stored: UInt64
   ) throws(CheckpointError) -> (any ByteSource, Range<Int>?) {
     let (externals, offset) = try hdf5 { () throws(HDF5Error) in (try dataset.externalFileCount, try dataset.offset) }
     guard externals == 0 else {
@@ -63,7 +67,7 @@ struct StoredBytes {
         .damaged, "it declares \(declared) bytes; \(stored) are stored in a file of \(file.count) bytes",
         advice: "The file was cut short, its writer did not finish, or it lies about its size.")
     }
-    return (try MappedRange(file, range: start..<(start + declared)), start..<(start + declared))
+    return (try file.source(start..<(start + declared)), start..<(start + declared))
   }
 
   /// Compact data lies in the object header, so it is below 64 KiB.
@@ -111,14 +115,14 @@ struct ExtentCheck {
 
 /// A dataset in chunks, as repacking tools write: read through libhdf5, some rows at a time.
 final class ChunkedSource: ComputedSource {
-  private let file: String
+  private let content: HDF5Content
   private let path: String
   private let type: Datatype
   private let shape: Shape
   let byteCount: Int
 
-  init(file: String, path: String, type: Datatype, shape: Shape, byteCount: Int) {
-    (self.file, self.path, self.type, self.shape, self.byteCount) = (file, path, type, shape, byteCount)
+  init(content: HDF5Content, path: String, type: Datatype, shape: Shape, byteCount: Int) {
+    (self.content, self.path, self.type, self.shape, self.byteCount) = (content, path, type, shape, byteCount)
   }
 
   func withBytes(_ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void) throws(CheckpointError) {
@@ -155,7 +159,7 @@ final class ChunkedSource: ComputedSource {
   private func withDataset(
     _ body: (borrowing Dataset) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
-    let file = try hdf5 { () throws(HDF5Error) in try File.open(self.file, .readOnly) }
+    let file = try content.open()
     let parts = path.utf8.split(separator: 0x2F).map { String(decoding: $0, as: UTF8.self) }
     try descend(try hdf5 { () throws(HDF5Error) in try file.root() }, parts[...], body)
     try file.closeChecked()

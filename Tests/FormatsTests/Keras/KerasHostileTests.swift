@@ -1,0 +1,83 @@
+import Checkpoint
+import Testing
+
+@testable import CheckpointFormats
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Files that would read others, or make much of little, are refused before any data is touched.
+@Suite struct KerasHostileTests {
+  static let files = [
+    ("soft.weights.h5", "soft, to /layers/dense/vars/0"),
+    ("external_link.weights.h5", "external, to /x in /etc/passwd"),
+    ("legacy_soft.h5", "external, to /x in /etc/passwd"), ("external_data.weights.h5", "its data lies in 1 other file"),
+    ("virtual.weights.h5", "a virtual dataset"), ("bomb.weights.h5", "more than deflate can make"),
+    ("late.weights.h5", "it declares 4398046511104 bytes; 0 are stored"), ("filter.weights.h5", "its filter 32000 lzf"),
+    ("loop.weights.h5", "another link to a group"), ("short.weights.h5", "truncated file"),
+  ]
+
+  @Test(arguments: files)
+  func filesAreRefused(_ name: String, _ why: String) throws {
+    let error = #expect(throws: CheckpointError.self) { try readKeras("hostile/\(name)") }
+    #expect(error?.message.contains(why) == true, "\(error?.description ?? "")")
+    #expect(error?.file?.hasSuffix(name) == true)
+    let path = kerasFixture("hostile/\(name)")
+    let report = try Format.input(path).verify(path)
+    #expect(report.problems.count == 1 && report.problems[0].what.contains(why))
+  }
+
+  @Test func otherHDF5FilesAreNotKeras() throws {
+    for name in ["set.h5", "plain.h5"] {
+      let error = #expect(throws: CheckpointError.self) { try Format.input("\(fixtureFolder)/data/\(name)") }
+      #expect(error?.code == .unsupported)
+    }
+  }
+
+  /// Any byte of the file another one: an answer or an error, never a crash.
+  @Test(arguments: ["keras1_weights.h5", "bfloat16.weights.h5", "text.keras"])
+  func damageIsAnError(_ name: String) throws {
+    let good = try fileBytes(kerasFixture(name))
+    let folder = TemporaryFolder()
+    let path = folder.file("damaged")
+    var failed = 0
+    for step in 0..<160 {
+      var bytes = good
+      let at = step * 97 % min(bytes.count, 16000)
+      bytes[at] ^= 0xFF
+      try writeFile(bytes, path)
+      do {
+        let format = try Format.input(path)
+        let root = try format.read(path, Format.ReadOptions()).checkpoint.root
+        try root.forEachTensor { (_, _, tensor) throws(CheckpointError) in _ = try tensor.digest() }
+      } catch {
+        failed += 1
+      }
+    }
+    #expect(failed > 0)
+  }
+
+  @Test func aShardThatIsMissingIsNamed() throws {
+    let folder = TemporaryFolder()
+    for name in ["tiny.weights.json", "tiny_00000.weights.h5", "tiny_00002.weights.h5"] {
+      try writeFile(try fileBytes(kerasFixture("shards/\(name)")), folder.file(name))
+    }
+    let error = #expect(throws: CheckpointError.self) {
+      let path = folder.file("tiny.weights.json")
+      _ = try Format.input(path).read(path, Format.ReadOptions())
+    }
+    #expect(error?.message.contains("tiny_00001.weights.h5") == true)
+  }
+
+  @Test(arguments: ["../x.weights.h5", "/etc/x.weights.h5"])
+  func anIndexReachesForNoOtherFolder(_ name: String) throws {
+    let folder = TemporaryFolder()
+    let path = folder.file("a.weights.json")
+    try writeFile(Array("{\"weight_map\": {\"/layers/dense/vars\": \"\(name)\"}}".utf8), path)
+    let error = #expect(throws: CheckpointError.self) { try Format.input(path).read(path, Format.ReadOptions()) }
+    #expect(error?.code == .damaged && error?.message.contains("no name inside the folder") == true)
+  }
+}
