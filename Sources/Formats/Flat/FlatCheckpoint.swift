@@ -32,13 +32,15 @@ struct FlatCheckpoint {
   ///     say so.
   ///   - carry: the tensor to store in place of one that the format has no type for: the same bytes as another type
   ///     and shape. Nil for all others.
+  ///   - named: the name that a tensor is to have where the format cannot have its own.
   init(
-    _ root: Value, keepsTies: Bool, carry: (Tensor) throws(CheckpointError) -> Tensor?
+    _ root: Value, keepsTies: Bool, carry: (Tensor) throws(CheckpointError) -> Tensor?,
+    named: @escaping @Sendable (String) -> String = { $0 }
   ) throws(CheckpointError) {
     guard !root.holdsOversizedInteger else {
       throw CheckpointError(.unsupported, "an integer of more than \(BigInt.maximumDigits) digits")
     }
-    var collector = FlatCollector(FlatNames(root))
+    var collector = FlatCollector(FlatNames(root, adapted: named))
     try root.forEachTensor(attributes: true) { (path, _, tensor) throws(CheckpointError) in
       try collector.add(tensor, path, carry)
     }

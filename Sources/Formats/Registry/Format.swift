@@ -88,7 +88,7 @@ extension Format {
     .native, .kerasLegacy, .kerasArchive, .kerasWeights,
     .torchScript, .torchZip, .torchLegacy, .torchTar, .safetensors, .dcp, .dcpSafetensors,
     .trainerFolder, .accelerateFolder, .deepSpeedUniversal, .deepSpeed, .megatronFolder, .weightFolder,
-    .gguf,
+    .gguf, .npz, .npy, .onnx,
     // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.
     .pickle,
   ]
