@@ -44,6 +44,11 @@ demo: build
 	$(CKPT) convert $(DEMO)/back.pt $(DEMO)/back.h5
 	@for file in run.h5 back.h5; do \
 	  echo "$$file  $$($(CKPT) inspect --json $(DEMO)/$$file | grep -o '"content_digest" *: *"[^"]*"')"; done
+	$(CKPT) convert $(DEMO)/run.h5 $(DEMO)/run.safetensors
+	$(CKPT) convert $(DEMO)/run.safetensors $(DEMO)/run.npz
+	$(CKPT) convert $(DEMO)/run.npz $(DEMO)/run.gguf
+	$(CKPT) diff $(DEMO)/run.h5 $(DEMO)/run.gguf
+	$(CKPT) formats
 	$(CKPT) train fixtures/examples/digits-mlp.yaml --out $(DEMO)/whole
 	$(CKPT) train fixtures/examples/digits-mlp.yaml --out $(DEMO)/stopped --steps 700
 	$(CKPT) inspect $(DEMO)/stopped/step-00000700.h5

@@ -174,6 +174,34 @@ def test_the_targets_library_finds_every_tensor(ckpt, sources, cells, tmp_path, 
     check(expected, READERS[target](out), target)
 
 
+WRITTEN = ["ckpt", "pt", "dcp", "safetensors", "npz", "gguf", "keras-weights"]
+
+
+@pytest.mark.parametrize("target", WRITTEN)
+def test_casts_names_and_choices_act_on_every_format(ckpt, tmp_path, target):
+    """To bfloat16 by the nearest even; moments and steps keep their types and bits; the optimizer's names follow the model's."""
+    out = tmp_path / f"out{SUFFIXES[target]}"
+    options = ["--dtype", "bfloat16", "--include", "*.wpe.weight", "--rename", r"^transformer\.=gpt.", "--optimizer-keys", "names"]
+    ckpt.succeed("convert", TRAINING, out, "--to", target, *options)
+    source = torch.load(TRAINING, weights_only=True)
+    place = list(source["model"]).index("transformer.wpe.weight")
+    weight = source["model"]["transformer.wpe.weight"]
+    found = [tensor for name, tensor in READERS[target](out).items() if name.endswith("wpe.weight") or "wpe.weight." in name]
+    contents = [content for _, _, content in found]
+    assert facts(weight.bfloat16())[2] in contents
+    moments = [slots for slots in source["optimizer"]["state"].values() if slots["exp_avg"].shape == weight.shape]
+    assert len(moments) == 1 and place >= 0
+    assert facts(moments[0]["exp_avg"])[2] in contents and facts(moments[0]["exp_avg_sq"])[2] in contents
+    assert not any("transformer." in name for name in READERS[target](out))
+
+
+def test_a_cast_that_overflows_is_told(ckpt, tmp_path):
+    torch.save({"a": torch.tensor([1e38, 1.0])}, tmp_path / "a.pt")
+    for target in WRITTEN:
+        out = tmp_path / f"out{SUFFIXES[target]}"
+        assert "too large for float16" in ckpt.succeed("convert", tmp_path / "a.pt", out, "--to", target, "--dtype", "float16").err
+
+
 def test_the_document_says_what_the_conversions_did(cells):
     text = document(cells)
     if os.environ.get("CKPT_WRITE_MATRIX"):
