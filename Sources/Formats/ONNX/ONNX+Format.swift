@@ -30,7 +30,7 @@ enum ONNXFile {
       }
       // A field that the beginning of the file has no room for: the graph, most likely.
       guard place > 0, place < bytes.count else { return false }
-      return [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42, 0x72].contains(bytes[place])
+      return [0x32, 0x3A, 0x72].contains(bytes[place])
         || bytes[place...].starts(with: [0xA2, 0x01]) || bytes[place...].starts(with: [0xCA, 0x01])
     }
   }
