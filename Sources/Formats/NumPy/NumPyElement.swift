@@ -3,8 +3,8 @@ import Checkpoint
 /// What the elements of an array in a file are: a tensor's type, or why there is none.
 ///
 /// NumPy has no bfloat16, no float8, and none of PyTorch's quantised types. Such a type is kept as a structured type of
-/// one field, which is called as PyTorch calls the type and holds its bits: `[('bfloat16', '<u2')]`. NumPy opens it, and
-/// `array['bfloat16'].view(ml_dtypes.bfloat16)` are the numbers.
+/// one field, which is called as PyTorch calls the type and holds its bits: `[('bfloat16', '<u2')]`. NumPy opens it,
+/// and `array['bfloat16'].view(ml_dtypes.bfloat16)` are the numbers.
 enum NumPyElement {
   case tensor(NumPyType, DType)
   /// Bits of an unknown kind: what NumPy makes of an array of `ml_dtypes`.

@@ -12,7 +12,8 @@ extension NumPyFile {
     let rest = options.weightsAlone || flat.saysAll(of: root) ? nil : try flat.rest()
     if let rest, rest.count > NumPyType.maximumTextSize {
       throw CheckpointError(
-        .unsupported, "all that is no tensor takes \(rest.count) bytes; NumPy's text holds \(NumPyType.maximumTextSize)",
+        .unsupported,
+        "all that is no tensor takes \(rest.count) bytes; NumPy's text holds \(NumPyType.maximumTextSize)",
         advice: "Write an .h5, or the weights alone with --model-only.")
     }
     var sources: [NumPyArraySource] = []

@@ -22,16 +22,16 @@ enum ONNXFile {
     guard start.bytes.count > 16, start.bytes[0] == 0x08, (1...0x7F).contains(start.bytes[1]) else { return false }
     return start.bytes.withUnsafeBytes { bytes in
       var reader = ProtobufReader(bytes, 0..<bytes.count)
-      var count = 0
+      var place = 0
       while let field = try? reader.next() {
         guard isModel(field) else { return false }
         if field.number == 7 { return true }
-        count += 1
+        place = reader.offset
       }
-      // Where the beginning of the file ends within a field, that one was not given.
-      guard reader.offset < bytes.count || count > 1 else { return false }
-      let tag = reader.offset < bytes.count ? bytes[reader.offset] : 0x3A
-      return count > 0 && [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42, 0x72, 0xA2, 0xCA, 0xD2].contains(tag)
+      // A field that the beginning of the file has no room for: the graph, most likely.
+      guard place > 0, place < bytes.count else { return false }
+      return [0x32, 0x3A, 0x72].contains(bytes[place])
+        || bytes[place...].starts(with: [0xA2, 0x01]) || bytes[place...].starts(with: [0xCA, 0x01])
     }
   }
 

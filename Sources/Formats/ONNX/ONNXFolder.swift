@@ -48,7 +48,8 @@ final class ONNXFolder: Sendable {
     return try MappedRange(file, range: offset..<(offset + length))
   }
 
-  private static let advice = "The file may have been cut short, or belong to another model; compare with the original's."
+  private static let advice =
+    "The file may have been cut short, or belong to another model; compare with the original's."
 
   /// How many files the tensors lie in.
   var fileCount: Int { state.withLock { $0.files.count } }

@@ -1,7 +1,7 @@
 import Checkpoint
 
-/// A tensor whose elements lie in the file as protobuf's numbers (`float_data`, `int32_data`, …), decoded when its bytes
-/// are asked for.
+/// A tensor whose elements lie in the file as protobuf's numbers (`float_data`, `int32_data`, …), decoded when its
+/// bytes are asked for.
 final class ONNXNumbers: ByteSource {
   let byteCount: Int
   private let file: MappedFile
@@ -9,8 +9,8 @@ final class ONNXNumbers: ByteSource {
   private let type: ONNXType
 
   /// - Parameters:
-  ///   - chunks: where the numbers lie: packed, or each by itself. They are counted here, so that no tensor is made of a
-  ///     shape that the file has no numbers for.
+  ///   - chunks: where the numbers lie: packed, or each by itself. They are counted here, so that no tensor is made of
+  ///     a shape that the file has no numbers for.
   ///   - count: how many elements the tensor has.
   ///   - byteCount: how many bytes they take.
   /// - Throws: `damaged` where there are more or fewer.

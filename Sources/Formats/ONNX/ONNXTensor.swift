@@ -24,7 +24,8 @@ struct ONNXTensor {
       case 2, 8, 9, 14:
         try once.add(field)
         try readOnce(field)
-      case 3: throw CheckpointError(.unsupported, "a tensor in segments, which ONNX gave up", place: "offset \(field.offset)")
+      case 3:
+        throw CheckpointError(.unsupported, "a tensor in segments, which ONNX gave up", place: "offset \(field.offset)")
       case 4, 5, 7, 10, 11: try addNumbers(field, end: reader.offset)
       case 6: strings.append(try field.range())
       case 13: external.append(try ONNXModel.pair(field, file.bytes))

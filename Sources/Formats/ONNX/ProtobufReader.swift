@@ -2,8 +2,9 @@ import Checkpoint
 
 /// The fields of one protobuf message, in their order.
 ///
-/// ONNX's messages are read by this and not by swift-protobuf: the code generated for `onnx.proto` has some ten thousand
-/// lines, and it copies every tensor's bytes into memory, while a checkpoint's tensors are to stay in the mapped file.
+/// ONNX's messages are read by this and not by swift-protobuf: the code generated for `onnx.proto` has some ten
+/// thousand lines, and it copies every tensor's bytes into memory, while a checkpoint's tensors are to stay in the
+/// mapped file.
 /// Nothing is allocated by what a length claims, and fields that nobody asks for are skipped.
 struct ProtobufReader {
   struct Field {

@@ -95,7 +95,9 @@ struct ZipLayout {
   }
 
   private func appendEnd(size: Int, to out: inout LittleEndianBytes) {
-    if isAlwaysWide || records.count >= 0xFFFF || end >= Self.limit || size >= Self.limit { appendWideEnd(size, to: &out) }
+    if isAlwaysWide || records.count >= 0xFFFF || end >= Self.limit || size >= Self.limit {
+      appendWideEnd(size, to: &out)
+    }
     out.append(UInt32(0x0605_4B50))
     let count = UInt16(min(records.count, 0xFFFF))
     out.append16(0, 0, count, count)

@@ -64,8 +64,16 @@ private func fixture(_ name: String) -> String { "\(fixtureFolder)/onnx/\(name)"
     }
   }
 
+  @Test func aGraphBeyondTheBeginningIsRecognised() throws {
+    for length in [24, 40, 100, 1000] {
+      #expect(ONNXFile.recognises(FileStart(bytes: Array(try fileBytes(fixture("types.onnx")).prefix(length)))))
+    }
+  }
+
   @Test func whatIsNoModelIsNotTakenForOne() throws {
-    let others = ["torch/state_dict.pt", "legacy/checkpoint.pt", "data/types.npz", "data/types.safetensors", "README.md"]
+    let others = [
+      "torch/state_dict.pt", "legacy/checkpoint.pt", "data/types.npz", "data/types.safetensors", "README.md",
+    ]
     for name in others { #expect(try !ONNXFile.recognises(FileStart("\(fixtureFolder)/\(name)")), "\(name)") }
     #expect(!ONNXFile.recognises(FileStart(bytes: [8, 7] + [UInt8](repeating: 0xFF, count: 40))))
     #expect(!ONNXFile.recognises(FileStart(bytes: [8, 7, 0x12, 0x7F] + [UInt8](repeating: 0x20, count: 40))))
