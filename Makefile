@@ -25,7 +25,7 @@ else
   PACKAGES := hdf5 libdeflate xxhash onednn
 endif
 
-.PHONY: build demo test lint format unit peers bench bench-train fixtures golden install setup venv clean
+.PHONY: build demo test lint format unit peers matrix bench bench-train fixtures golden install setup venv clean
 .NOTPARALLEL:
 
 build: setup
@@ -44,6 +44,11 @@ demo: build
 	$(CKPT) convert $(DEMO)/back.pt $(DEMO)/back.h5
 	@for file in run.h5 back.h5; do \
 	  echo "$$file  $$($(CKPT) inspect --json $(DEMO)/$$file | grep -o '"content_digest" *: *"[^"]*"')"; done
+	$(CKPT) convert $(DEMO)/run.h5 $(DEMO)/run.safetensors
+	$(CKPT) convert $(DEMO)/run.safetensors $(DEMO)/run.npz
+	$(CKPT) convert $(DEMO)/run.npz $(DEMO)/run.gguf
+	$(CKPT) diff $(DEMO)/run.h5 $(DEMO)/run.gguf
+	$(CKPT) formats
 	$(CKPT) train fixtures/examples/digits-mlp.yaml --out $(DEMO)/whole
 	$(CKPT) train fixtures/examples/digits-mlp.yaml --out $(DEMO)/stopped --steps 700
 	$(CKPT) inspect $(DEMO)/stopped/step-00000700.h5
@@ -64,6 +69,9 @@ unit: setup
 peers: venv
 	CKPT=$(CKPT) .venv/bin/python -m pytest Tests/Peers
 
+matrix: build venv
+	CKPT_WRITE_MATRIX=1 CKPT=$(CKPT) .venv/bin/python -m pytest -q Tests/Peers/test_matrix.py
+
 bench: build venv
 	swift build $(BUILD_FLAGS) --product ckpt-bench
 	.venv/bin/python Benchmarks/run.py $(BENCH_ARGS)
@@ -80,6 +88,7 @@ fixtures: venv
 	.venv/bin/python fixtures/make_module_fixtures.py
 	.venv/bin/python fixtures/make_special_fixtures.py
 	.venv/bin/python fixtures/make_data.py
+	.venv/bin/python fixtures/make_gguf_fixtures.py
 	.venv/bin/python fixtures/make_optimizer_fixtures.py
 	.venv/bin/python fixtures/make_training_fixtures.py
 	.venv/bin/python fixtures/make_training_conv_fixtures.py

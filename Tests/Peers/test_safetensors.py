@@ -152,3 +152,15 @@ def test_casts_and_names_act_on_every_format(ckpt, tmp_path):
     )
     assert torch.equal(got["t.wpe.weight"], source["model"][position[0]].bfloat16())
     assert got["optimizer.exp_avg.t.wpe.weight"].dtype == torch.float32
+
+
+def test_a_flipped_bit_stops_a_conversion(ckpt, tmp_path):
+    ckpt.succeed("convert", TRAINING, tmp_path / "a.safetensors")
+    data = bytearray((tmp_path / "a.safetensors").read_bytes())
+    data[-3] ^= 4
+    (tmp_path / "a.safetensors").write_bytes(data)
+    assert ckpt.json("verify", tmp_path / "a.safetensors", code=1)["ok"] is False
+    result = ckpt.expect(65, "convert", tmp_path / "a.safetensors", tmp_path / "a.pt")
+    assert "content digest" in result.err
+    assert not (tmp_path / "a.pt").exists()
+    ckpt.succeed("convert", tmp_path / "a.safetensors", tmp_path / "a.pt", "--no-verify-source")

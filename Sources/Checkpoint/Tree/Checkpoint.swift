@@ -12,4 +12,20 @@ public struct Checkpoint: Sendable {
     self.warnings = warnings
     self.recordedDigest = recordedDigest
   }
+
+  /// Holds the whole tree against the digest that its file records, if it records one: reads every byte.
+  ///
+  /// - Throws: `damaged` where they differ, and what a tensor's source throws.
+  public func checkContent() throws(CheckpointError) {
+    guard let text = recordedDigest else { return }
+    guard let claim = Digest(text: text) else {
+      throw CheckpointError(.damaged, "'\(text.prefix(100))' is no digest", place: "content digest")
+    }
+    let found = try ContentDigest.compute(root, claim.algorithm)
+    guard found == claim else {
+      throw CheckpointError(
+        .damaged, "the content digest is \(found), the file claims \(claim)",
+        advice: "Its bytes were changed after it was written: damaged, or edited by another program.")
+    }
+  }
 }

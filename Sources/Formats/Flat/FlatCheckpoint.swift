@@ -32,20 +32,22 @@ struct FlatCheckpoint {
   ///     say so.
   ///   - carry: the tensor to store in place of one that the format has no type for: the same bytes as another type
   ///     and shape. Nil for all others.
+  ///   - named: the name that a tensor is to have where the format cannot have its own.
   init(
-    _ root: Value, keepsTies: Bool, carry: (Tensor) throws(CheckpointError) -> Tensor?
+    _ root: Value, keepsTies: Bool, carry: (Tensor) throws(CheckpointError) -> Tensor?,
+    named: @escaping @Sendable (String) -> String = { $0 }
   ) throws(CheckpointError) {
     guard !root.holdsOversizedInteger else {
       throw CheckpointError(.unsupported, "an integer of more than \(BigInt.maximumDigits) digits")
     }
-    var collector = FlatCollector(FlatNames(root))
+    var collector = FlatCollector(FlatNames(root, adapted: named))
     try root.forEachTensor(attributes: true) { (path, _, tensor) throws(CheckpointError) in
       try collector.add(tensor, path, carry)
     }
     items = collector.items(keepsTies: keepsTies)
     ties = collector.ties
     carried = collector.carried
-    skeleton = try collector.skeleton(root)
+    skeleton = try collector.skeleton(root, keepsTies: keepsTies)
     isPlain = carried.isEmpty && Self.isPlain(root, collector.names)
   }
 
@@ -126,26 +128,31 @@ private struct FlatCollector {
   }
 
   /// The tree with references where the tensors are. As deep as the tree, which readers bound.
-  mutating func skeleton(_ value: Value) throws(CheckpointError) -> Value {
+  mutating func skeleton(_ value: Value, keepsTies: Bool) throws(CheckpointError) -> Value {
     switch value {
     case .tensor(let tensor):
-      let group = groups[owners[next]]
+      let (name, group) = (names[next], groups[owners[next]])
       next += 1
-      return FlatReference(group.kept, of: tensor, storedAs: group.stored).value
+      let also = keepsTies && !name.hasSameBytes(as: group.kept) ? name : nil
+      return FlatReference(group.kept, of: tensor, storedAs: group.stored, also: also).value
     case .sequence(let kind, var items):
-      for index in items.indices { items[index] = try skeleton(items[index]) }
+      for index in items.indices { items[index] = try skeleton(items[index], keepsTies: keepsTies) }
       return .sequence(kind, items)
     case .dict(var dict):
-      for index in dict.entries.indices { dict.entries[index].value = try skeleton(dict.entries[index].value) }
+      for index in dict.entries.indices {
+        dict.entries[index].value = try skeleton(dict.entries[index].value, keepsTies: keepsTies)
+      }
       for index in dict.attributes.indices {
-        dict.attributes[index].value = try skeleton(dict.attributes[index].value)
+        dict.attributes[index].value = try skeleton(dict.attributes[index].value, keepsTies: keepsTies)
       }
       return .dict(dict)
     case .record(var record):
       guard !FlatReference.isOne(record) else {
         throw CheckpointError(.unsupported, "a record of the type '\(record.type)', which is kept for tensors")
       }
-      for index in record.fields.indices { record.fields[index].value = try skeleton(record.fields[index].value) }
+      for index in record.fields.indices {
+        record.fields[index].value = try skeleton(record.fields[index].value, keepsTies: keepsTies)
+      }
       return .record(record)
     default: return value
     }

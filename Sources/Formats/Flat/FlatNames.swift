@@ -13,8 +13,11 @@ struct FlatNames {
   /// The state dict whose names stand as they are.
   private let model: TreePath?
   private var taken: Set<Key> = []
+  /// Makes a name one that the format can have.
+  private let adapted: @Sendable (String) -> String
 
-  init(_ root: Value) {
+  init(_ root: Value, adapted: @escaping @Sendable (String) -> String = { $0 }) {
+    self.adapted = adapted
     let sections = Recogniser.sections(in: root)
     let dicts = sections.filter { $0.kind == .stateDict }.map(\.path)
     model = dicts.count == 1 ? dicts[0] : Self.only(dicts.filter(Self.isCalledModel))
@@ -33,9 +36,9 @@ struct FlatNames {
 
   /// A name for the tensor at a path, which no other one has.
   mutating func name(at path: TreePath) -> String {
-    let first = slotName(path) ?? modelName(path) ?? path.text
+    let first = adapted(slotName(path) ?? modelName(path) ?? path.text)
     var name = first.isEmpty ? "tensor" : first
-    if taken.contains(.string(name)), !path.text.isEmpty { name = path.text }
+    if taken.contains(.string(name)), !path.text.isEmpty { name = adapted(path.text) }
     var number = 1
     while !taken.insert(.string(name)).inserted {
       number += 1

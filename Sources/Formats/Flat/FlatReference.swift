@@ -1,16 +1,18 @@
 import Checkpoint
 
 /// What stands in the rest's tree in a tensor's place: `{"%tensor": "name"}`, and, where the file cannot say it,
-/// `{"%tensor": ["name", {"dtype": …, "shape": …, "kind": …, "requires_grad": true}]}`.
+/// `{"%tensor": ["name", {"dtype": …, "shape": …, "kind": …, "requires_grad": true, "also": …}]}`.
 struct FlatReference {
   let name: String
   private(set) var dtype: DType?
   private(set) var shape: [Int]?
   private(set) var kind = Tensor.Kind.tensor
   private(set) var requiresGrad = false
+  /// The name under which the file has this tensor once more, since it cannot say that two names share one.
+  private(set) var also: String?
 
-  init(_ name: String, of tensor: Tensor, storedAs stored: Tensor) {
-    self.name = name
+  init(_ name: String, of tensor: Tensor, storedAs stored: Tensor, also: String? = nil) {
+    (self.name, self.also) = (name, also)
     if stored.dtype != tensor.dtype { dtype = tensor.dtype }
     if stored.shape != tensor.shape { shape = tensor.shape }
     kind = tensor.kind
@@ -32,6 +34,7 @@ struct FlatReference {
     case .buffer(persistent: true): options.append(Dict.Entry(.string("kind"), .string("buffer")))
     case .buffer(persistent: false): options.append(Dict.Entry(.string("kind"), .string("non-persistent-buffer")))
     }
+    if let also { options.append(Dict.Entry(.string("also"), .string(also))) }
     if requiresGrad { options.append(Dict.Entry(.string("requires_grad"), .bool(true))) }
     let body: Value = options.isEmpty ? .string(name) : .sequence(.list, [.string(name), .dict(Dict(options))])
     return .record(Record(PackedJSON.tensor, [Record.Field("value", body)]))
@@ -66,6 +69,7 @@ struct FlatReference {
     case ("kind", .string("buffer")): kind = .buffer(persistent: true)
     case ("kind", .string("non-persistent-buffer")): kind = .buffer(persistent: false)
     case ("requires_grad", .bool(let flag)): requiresGrad = flag
+    case ("also", .string(let name)): also = name
     default: throw Self.malformed
     }
   }

@@ -29,22 +29,6 @@ enum FlatTree {
     try checkpoint(tensors, rest: rest).root
   }
 
-  /// Holds a checkpoint against the digest that its file records: reads all of it.
-  ///
-  /// - Throws: `damaged` where they differ.
-  static func check(_ checkpoint: Checkpoint) throws(CheckpointError) {
-    guard let text = checkpoint.recordedDigest else { return }
-    guard let claim = Digest(text: text) else {
-      throw CheckpointError(.damaged, "'\(text.prefix(100))' is no digest", place: FlatCheckpoint.key)
-    }
-    let found = try ContentDigest.compute(checkpoint.root, claim.algorithm)
-    guard found == claim else {
-      throw CheckpointError(
-        .damaged, "the content digest is \(found), the file claims \(claim)",
-        advice: "Its bytes were changed after it was written: damaged, or edited by another program.")
-    }
-  }
-
   /// For a file that another program changed since: names and tensors are still to be had.
   static func warning(_ error: CheckpointError) -> String {
     let place = error.place.map { "\($0): " } ?? ""
@@ -67,6 +51,8 @@ enum FlatTree {
 
   private struct Builder {
     private let tensors: [Key: Tensor]
+    /// What each name was first taken for. A name has one type and shape, or a small file could claim to be a huge one.
+    private var taken: [Key: Tensor] = [:]
     private(set) var used: Set<Key> = []
     /// The first name that the file does not have.
     private(set) var missing: String?
@@ -84,7 +70,8 @@ enum FlatTree {
           return .none
         }
         used.insert(.string(reference.name))
-        do throws(CheckpointError) { return .tensor(try reference.tensor(from: stored)) } catch {
+        if let also = reference.also, tensors[.string(also)] != nil { used.insert(.string(also)) }
+        do throws(CheckpointError) { return .tensor(try take(reference, stored)) } catch {
           throw error.at("tensor '\(reference.name)'")
         }
       case .record(var record):
@@ -99,6 +86,16 @@ enum FlatTree {
         return .dict(dict)
       default: return value
       }
+    }
+
+    private mutating func take(_ reference: FlatReference, _ stored: Tensor) throws(CheckpointError) -> Tensor {
+      let tensor = try reference.tensor(from: stored)
+      if let first = taken.updateValue(tensor, forKey: .string(reference.name)) {
+        guard first.dtype == tensor.dtype, first.shape == tensor.shape else {
+          throw CheckpointError(.damaged, "is told of with two types or shapes")
+        }
+      }
+      return tensor
     }
 
     func mismatch(_ names: [String]) -> String {

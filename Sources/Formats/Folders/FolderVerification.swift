@@ -29,7 +29,7 @@ enum FolderVerification {
           throw error.place == nil ? error.at(text) : error
         }
       }
-      try FlatTree.check(opened.checkpoint)
+      try opened.checkpoint.checkContent()
       if let digest = opened.checkpoint.recordedDigest { report.checked = ["content digest \(digest)"] }
     }
     report.checked += [

@@ -14,11 +14,13 @@ extension Format {
     write: { (root, path, options) throws(CheckpointError) in try GGUFFile.write(root, to: path, options) },
     verify: { (path) throws(CheckpointError) in
       var report = VerifyReport()
+      var digest: String?
       report.problems = try VerifyReport.problem { () throws(CheckpointError) in
-        report.warnings = try GGUFFile.check(path)
+        (report.warnings, digest) = try GGUFFile.check(path)
       }
       report.checked = ["header", "metadata", "each tensor's bytes lie in the file and belong to no other"]
-      report.warnings.append("GGUF files record no checksums")
+      if let digest { report.checked.append("content digest \(digest)") }
+      if digest == nil, report.isSound { report.warnings.append("GGUF files record no checksums") }
       return report
     },
     limits:

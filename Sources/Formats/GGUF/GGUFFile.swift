@@ -17,19 +17,22 @@ public enum GGUFFile {
     try GGUFSet(path).checkpoint(dequantizes: dequantizes)
   }
 
-  /// What is odd about a file that is recognised as one.
+  /// Finds what is wrong with a file that is recognised as one.
   ///
-  /// - Throws: what is wrong with it: `damaged`, `unsupported`.
-  static func check(_ path: String) throws(CheckpointError) -> [String] {
+  /// - Returns: what is odd about it, and the content digest that it records and that its bytes have.
+  /// - Throws: `damaged`, `unsupported`.
+  static func check(_ path: String) throws(CheckpointError) -> (warnings: [String], digest: String?) {
     let set = try GGUFSet(path)
     let model = try set.model(dequantizes: false)
-    guard let rest = model.rest else { return model.warnings }
+    guard let rest = model.rest else { return (model.warnings, nil) }
+    let whole: Checkpoint
     do throws(CheckpointError) {
-      _ = try FlatTree.tree(model.tensors.tensors, rest: rest)
+      whole = try model.whole(rest)
     } catch {
       throw error.at("key '\(FlatCheckpoint.key)'").inFile(path)
     }
-    return model.warnings
+    try whole.checkContent()
+    return (model.warnings, whole.recordedDigest)
   }
 
   static func recognises(_ start: FileStart) -> Bool {

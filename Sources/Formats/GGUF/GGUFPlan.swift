@@ -13,14 +13,25 @@ struct GGUFPlan {
   private(set) var items: [Item] = []
   private(set) var alignment = GGUF.defaultAlignment
   private(set) var warnings: [String] = []
+  private let root: Value
+  /// The tree as names, tensors and text; nil where the file is a model and nothing else.
+  private var flat: FlatCheckpoint?
 
   /// - Parameter weightsAlone: leave out what makes a whole checkpoint of names and tensors.
   init(_ root: Value, weightsAlone: Bool) throws(CheckpointError) {
+    self.root = root
     if !(try addModel(root, weightsAlone: weightsAlone)) { try addCheckpoint(root, weightsAlone: weightsAlone) }
     let long = items.map(\.name).filter { $0.utf8.count >= GGUF.maximumLoadedName }
     if !long.isEmpty {
       warnings.append("llama.cpp refuses names of \(GGUF.maximumLoadedName) bytes and more: \(listed(long))")
     }
+  }
+
+  /// Puts the content digest into the text, when all tensors' bytes have passed; until then there are zeros in its place.
+  mutating func takeDigest() throws(CheckpointError) {
+    guard let flat, !pairs.isEmpty else { return }
+    let digest = try CheckedSource.contentDigest(of: root)
+    pairs[pairs.count - 1].value = try Self.text(String(decoding: try flat.rest(digest: digest), as: UTF8.self))
   }
 
   // MARK: - A model, as the reader gives it
@@ -63,12 +74,24 @@ struct GGUFPlan {
       else { return nil }
       return Item(name: name, type: type, shape: tensor.shape, source: tensor.source)
     }
-    guard let blocks = BlockTensor(value), let type = GGUFTensorType.named(blocks.type), type.dtype == nil,
+    guard let blocks = BlockTensor(value) ?? blocks(value), let type = GGUFTensorType.named(blocks.type),
+      type.dtype == nil,
       blocks.shape.count <= GGUF.maximumDimensions, blocks.blocks.dtype == .uint8,
       type.byteCount(of: blocks.shape) == blocks.blocks.byteCount,
       type.byteShape(of: blocks.shape) == blocks.blocks.shape
     else { return nil }
     return Item(name: name, type: type, shape: blocks.shape, source: blocks.blocks.source)
+  }
+
+  /// Blocks after a way through a file that has no such records, and so has a dict of their parts.
+  private static func blocks(_ value: Value) -> BlockTensor? {
+    guard case .dict(let dict) = value, dict.kind == .plain, dict.attributes.isEmpty else { return nil }
+    var fields: [Record.Field] = []
+    for entry in dict.entries {
+      guard case .string(let name) = entry.key else { return nil }
+      fields.append(Record.Field(name, entry.value))
+    }
+    return fields.count == 3 ? BlockTensor(.record(Record(BlockTensor.recordType, fields))) : nil
   }
 
   /// The metadata with its types. Without a list of these, as after a way through a file that cannot keep it, numbers
@@ -113,13 +136,14 @@ struct GGUFPlan {
 
   /// Tensors by name, numbers and words by their paths, and the whole tree as text.
   private mutating func addCheckpoint(_ root: Value, weightsAlone: Bool) throws(CheckpointError) {
-    let flat = try FlatCheckpoint(root, keepsTies: weightsAlone, carry: GGUFCarry.stored)
+    let flat = try FlatCheckpoint(root, keepsTies: true, carry: GGUFCarry.stored)
     for item in flat.items {
       guard let type = GGUFTensorType.plain(item.tensor.dtype) else { continue }
       items.append(Item(name: item.name, type: type, shape: item.tensor.shape, source: item.tensor.source))
     }
     try addScalars(of: root)
     if !weightsAlone {
+      self.flat = flat
       pairs.append((FlatCheckpoint.key, try Self.text(String(decoding: try flat.rest(), as: UTF8.self))))
     }
     let told = weightsAlone ? "" : ", and told in '\(FlatCheckpoint.key)'"
@@ -127,10 +151,6 @@ struct GGUFPlan {
       warnings.append(
         "GGUF has no such element types, or so many dimensions: stored as others of the same bytes\(told): "
           + listed(flat.carried))
-    }
-    if !flat.ties.isEmpty, !weightsAlone {
-      let ties = flat.ties.map { "\($0.name) = \($0.kept)" }
-      warnings.append("GGUF has no ties: other programs do not find the first name of each: \(listed(ties))")
     }
   }
 
@@ -185,7 +205,8 @@ enum GGUFCarry {
   /// Nil for a tensor that the format can hold as it is.
   static func stored(_ tensor: Tensor) throws(CheckpointError) -> Tensor? {
     let (dtype, shape) = stored(tensor.dtype, tensor)
-    let few = collapsed(shape)
+    // The package gguf cannot read a bfloat16 without dimensions.
+    let few = shape.isEmpty && dtype == .bfloat16 ? [1] : collapsed(shape)
     guard dtype != tensor.dtype || few != tensor.shape else { return nil }
     return try Tensor(dtype: dtype, shape: few, source: tensor.source)
   }

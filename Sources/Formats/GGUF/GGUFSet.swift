@@ -138,13 +138,22 @@ struct GGUFSet {
     var rest: [UInt8]? {
       if case .string(let text)? = metadata[FlatCheckpoint.key] { Array(text.utf8) } else { nil }
     }
+
+    func whole(_ rest: [UInt8]) throws(CheckpointError) -> Checkpoint {
+      if let entry = tensors.entries.first(where: { BlockTensor($0.value) != nil }) {
+        throw CheckpointError(.damaged, "does not tell of the quantised tensor '\(entry.key.text)' that the file has")
+      }
+      var whole = try FlatTree.checkpoint(tensors.tensors, rest: rest)
+      whole.warnings = warnings
+      return whole
+    }
   }
 
   func checkpoint(dequantizes: Bool) throws(CheckpointError) -> Checkpoint {
     var model = try model(dequantizes: dequantizes)
     if let rest = model.rest {
       do throws(CheckpointError) {
-        return Checkpoint(root: try FlatTree.tree(model.tensors.tensors, rest: rest), warnings: model.warnings)
+        return try model.whole(rest)
       } catch {
         model.warnings.append(FlatTree.warning(error))
       }

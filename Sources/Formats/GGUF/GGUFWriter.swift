@@ -50,15 +50,17 @@ extension GGUFFile {
   static func write(
     _ root: Value, to path: String, _ options: Format.WriteOptions
   ) throws(CheckpointError) -> Format.Written {
-    let plan = try GGUFPlan(root, weightsAlone: options.weightsAlone)
+    var plan = try GGUFPlan(root, weightsAlone: options.weightsAlone)
     let layout = try GGUFLayout(plan)
     let output = try OutputFile(path, replaces: options.replaces)
     try output.reserve(layout.end)
     var writer = ParallelWriter()
     writer.progress = options.progress
     _ = try writer.write(layout.jobs, to: output)
+    try plan.takeDigest()
+    let header = WriteJob(source: BufferSource(try GGUFLayout(plan).header), offset: 0)
     writer.progress = nil
-    _ = try writer.write([WriteJob(source: BufferSource(layout.header), offset: 0)], to: output)
+    _ = try writer.write([header], to: output)
     try output.truncate(layout.end)
     try output.commit()
     return Format.Written(contentDigest: nil, warnings: plan.warnings)

@@ -90,7 +90,7 @@ enum KerasVerification {
     report.checked.append("the bounds of every tensor, chunks")
     if file.isFlat {
       report.problems += try VerifyReport.problem { () throws(CheckpointError) in
-        try FlatTree.check(try file.flatCheckpoint())
+        try file.flatCheckpoint().checkContent()
       }
       report.checked.append("content digest")
     }

@@ -3,7 +3,7 @@ import Checkpoint
 /// What an `.npy` file says before its data (NEP 1 and `numpy.lib.format`): magic, version, and a Python dictionary of
 /// three entries as text.
 struct NumPyHeader {
-  let type: NumPyType
+  let element: NumPyElement
   let isFortran: Bool
   let shape: [Int]
   /// Where the data begins.
@@ -44,7 +44,7 @@ struct NumPyHeader {
       guard let descr = entries.descr, let fortran = entries.fortran, let shape = entries.shape else {
         throw CheckpointError(.damaged, "the NumPy header lacks one of 'descr', 'fortran_order' and 'shape'")
       }
-      type = try Self.type(descr)
+      element = try NumPyElement(descr)
       isFortran = fortran
       self.shape = shape
     } catch {
@@ -53,39 +53,12 @@ struct NumPyHeader {
     guard shape.count <= 64 else { throw CheckpointError(.unsupported, "\(shape.count) dimensions; at most 64") }
   }
 
-  /// `<f4`: byte order, kind, bytes.
-  private static func type(_ descr: String) throws(CheckpointError) -> NumPyType {
-    let order = descr.utf8.first ?? 0
-    let name = "<>|=".utf8.contains(order) ? String(descr.dropFirst()) : descr
-    guard let type = NumPyType(name: name, order: "<>|=".utf8.contains(order) ? order : UInt8(ascii: "=")) else {
-      throw CheckpointError(
-        .unsupported, "the type '\(descr)', of which there are no tensors",
-        advice: "Numbers and bools are read; convert the array with astype(…) before numpy saves it.")
-    }
-    guard type.dtype != nil else { throw refusal(type, descr) }
-    return type
-  }
-
-  private static func refusal(_ type: NumPyType, _ descr: String) -> CheckpointError {
-    switch type.kind {
-    case UInt8(ascii: "O"):
-      CheckpointError(
-        .unsupported, "an array of Python objects, which is a pickle and is never run",
-        advice: "Save numbers: np.stack the items, or save them under names of their own.")
-    case UInt8(ascii: "V"):
-      CheckpointError(
-        .unsupported, "the type '\(descr)', raw bytes that do not say what they are",
-        advice: "NumPy forgets bfloat16 and float8; save float32, or use safetensors.")
-    default:
-      CheckpointError(
-        .unsupported, "the type '\(descr)', of which there are no tensors",
-        advice: "Numbers and bools are read; convert the array with astype(…) before numpy saves it.")
-    }
-  }
-
   /// Where in the file the array's bytes lie, which must be there.
+  ///
+  /// - Throws: `damaged`; `unsupported` where no tensor holds the array.
   func dataRange(fileSize: Int) throws(CheckpointError) -> Range<Int> {
-    guard let dtype = type.dtype, let count = dtype.byteCount(of: shape) else {
+    let (type, dtype) = try element.tensorType()
+    guard let count = dtype.byteCount(of: shape) else {
       throw CheckpointError(.damaged, "shape \(shape) of \(type.text) is too large")
     }
     guard count <= fileSize - dataOffset else {
@@ -100,7 +73,7 @@ struct NumPyHeader {
   ///
   /// - Parameter data: the array's bytes as they lie in the file.
   func tensor(_ data: any ByteSource) throws(CheckpointError) -> Tensor {
-    guard let dtype = type.dtype else { throw CheckpointError(.unsupported, "the type \(type.text)") }
+    let (type, dtype) = try element.tensorType()
     let source = try type.source(data, dtype, shape, fortran: isFortran)
     return try Tensor(dtype: dtype, shape: shape, source: source)
   }

@@ -3,7 +3,17 @@ import Checkpoint
 /// The Python dictionary of an `.npy` header. A grammar of what NumPy writes, and nothing is evaluated:
 /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 struct NumPyHeaderText {
-  private(set) var descr: String?
+  /// What an array's elements are said to be.
+  enum Descr {
+    /// `'<f4'`
+    case plain(String)
+    /// A structured type of one field, `[('bfloat16', '<u2')]`: how types that NumPy does not have are kept.
+    case field(name: String, type: String)
+    /// Any other structured type: a table of columns.
+    case structured
+  }
+
+  private(set) var descr: Descr?
   private(set) var fortran: Bool?
   private(set) var shape: [Int]?
   private let bytes: UnsafeRawBufferPointer
@@ -29,19 +39,59 @@ struct NumPyHeaderText {
 
   private mutating func value(_ key: String) throws(CheckpointError) {
     switch key {
-    case "descr" where descr == nil:
-      skipSpace()
-      if position < bytes.count, bytes[position] == UInt8(ascii: "[") {
-        throw CheckpointError(
-          .unsupported, "a structured type (a table of columns), of which there are no tensors",
-          advice: "Save each column as an array of its own: np.savez(file, a=table['a'], …).")
-      }
-      descr = try string()
+    case "descr" where descr == nil: descr = try type()
     case "fortran_order" where fortran == nil: fortran = try bool()
     case "shape" where shape == nil: shape = try tuple()
     default:
       throw CheckpointError(.damaged, "the key '\(key)' where 'descr', 'fortran_order' and 'shape' are due, once each")
     }
+  }
+
+  private mutating func type() throws(CheckpointError) -> Descr {
+    skipSpace()
+    guard position < bytes.count, bytes[position] == UInt8(ascii: "[") else { return .plain(try string()) }
+    let start = position
+    do throws(CheckpointError) { return try field() } catch { position = start }
+    try skipList()
+    return .structured
+  }
+
+  private mutating func field() throws(CheckpointError) -> Descr {
+    try expect("[")
+    try expect("(")
+    let name = try string()
+    try expect(",")
+    let type = try string()
+    try expect(")")
+    try expect("]")
+    return .field(name: name, type: type)
+  }
+
+  /// A literal of lists, tuples and texts, whose brackets are counted.
+  private mutating func skipList() throws(CheckpointError) {
+    var depth = 0
+    while position < bytes.count {
+      let byte = bytes[position]
+      position += 1
+      switch byte {
+      case UInt8(ascii: "["), UInt8(ascii: "("): depth += 1
+      case UInt8(ascii: "]"), UInt8(ascii: ")"): depth -= 1
+      case 0x22, 0x27: try skipText(byte)
+      default: break
+      }
+      if depth == 0 { return }
+    }
+    throw failure("the end of a list")
+  }
+
+  private mutating func skipText(_ quote: UInt8) throws(CheckpointError) {
+    while position < bytes.count {
+      let byte = bytes[position]
+      position += byte == UInt8(ascii: "\\") ? 2 : 1
+      if byte == quote { return }
+    }
+    position = min(position, bytes.count)
+    throw failure("the end of a string")
   }
 
   private mutating func string() throws(CheckpointError) -> String {

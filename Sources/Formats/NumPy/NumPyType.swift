@@ -34,6 +34,13 @@ struct NumPyType: Sendable {
     }
   }
 
+  /// Little-endian, those that tensors have.
+  static let all: [NumPyType] = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "c16"]
+    .compactMap { NumPyType(name: $0, order: UInt8(ascii: $0.hasSuffix("1") ? "|" : "<")) }
+
+  /// The longest text that `init(name:order:)` takes.
+  static let maximumTextSize = 999_999_999
+
   /// From the name a pickle has (`f8`) and the byte order of its state.
   init?(name: String, order: UInt8) {
     guard let kind = name.utf8.first, "fiubcSUVOMm".utf8.contains(kind) else { return nil }

@@ -60,6 +60,8 @@ public struct Format: Sendable {
     public var warnings: [String]
     /// Bytes of all files that were written, where there is not one file, or folder, of the output's name.
     public var bytes: Int?
+    /// The file to name when the output is read, where that is not the output's name: a set's index.
+    public var path: String?
   }
 
   public typealias Recogniser = @Sendable (FileStart) -> Bool
@@ -88,7 +90,7 @@ extension Format {
     .native, .kerasLegacy, .kerasArchive, .kerasWeights,
     .torchScript, .torchZip, .torchLegacy, .torchTar, .safetensors, .dcp, .dcpSafetensors,
     .trainerFolder, .accelerateFolder, .deepSpeedUniversal, .deepSpeed, .megatronFolder, .weightFolder,
-    .gguf,
+    .gguf, .npz, .npy, .onnx,
     // Last: pickles of protocols 0 and 1 have nothing at their start that is theirs alone.
     .pickle,
   ]

@@ -42,12 +42,6 @@ struct UnsupportedFormat: Sendable {
     UnsupportedFormat(name: "an HDF5 file that ckpt did not write", advice: "ckpt inspect shows what is in it.") {
       $0.starts(with: [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A])
     },
-    UnsupportedFormat(name: "a NumPy .npy array, which is not supported yet") {
-      $0.starts(with: [0x93] + Array("NUMPY".utf8))
-    },
-    UnsupportedFormat(name: "a NumPy .npz archive, which is not supported yet") {
-      $0.firstZipName?.hasSuffix(".npy") ?? false
-    },
     UnsupportedFormat(
       name: "a tar archive, but none of PyTorch 0.1", advice: "Unpack it first: tar -xf. The checkpoint may be in it."
     ) { $0.bytes.dropFirst(257).starts(with: "ustar".utf8) },
@@ -68,14 +62,7 @@ struct UnsupportedFormat: Sendable {
       advice: "In Python, save it uncompressed: joblib.dump(joblib.load(file), other)."
     ) { $0.bytes.count > 2 && $0.bytes[0] == 0x78 && [0x01, 0x5E, 0x9C, 0xDA].contains($0.bytes[1]) },
     UnsupportedFormat(name: "an empty zip archive") { $0.starts(with: [0x50, 0x4B, 0x05, 0x06]) },
-    UnsupportedFormat(name: "an ONNX model, which is not supported yet") { isONNX($0) },
   ]
-
-  /// A protobuf message whose first field is the version of the IR, followed by a known one. No magic number exists.
-  private static func isONNX(_ start: FileStart) -> Bool {
-    guard start.bytes.count > 16, start.bytes[0] == 0x08, (1...20).contains(start.bytes[1]) else { return false }
-    return [0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A, 0x42].contains(start.bytes[2])
-  }
 
   private static func isWebPage(_ start: FileStart) -> Bool {
     let text = String(decoding: start.bytes.prefix(64), as: UTF8.self).lowercased()

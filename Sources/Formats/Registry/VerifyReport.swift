@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// What `verify` found in one file, whatever its format.
 public struct VerifyReport: Sendable {
   /// Something that is not as it should be, and where.
@@ -22,4 +24,17 @@ public struct VerifyReport: Sendable {
   public init() {}
 
   public var isSound: Bool { problems.isEmpty }
+
+  /// Does something to the one file that is checked; gives what it throws of damage as a problem.
+  static func fileProblem(
+    at place: String = "file", _ body: () throws(CheckpointError) -> Void
+  ) throws(CheckpointError) -> [Problem] {
+    do throws(CheckpointError) {
+      try body()
+      return []
+    } catch {
+      guard error.code == .damaged || error.code == .unsupported else { throw error }
+      return [Problem(error.place ?? place, error.message)]
+    }
+  }
 }

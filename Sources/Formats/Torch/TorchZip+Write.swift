@@ -38,34 +38,15 @@ extension TorchZip {
     for (index, storage) in storages.enumerated() { sources.append(("data/\(index)", storage.source)) }
     sources.append(("version", BufferSource(Array("3\n".utf8))))
 
-    var layout = ZipLayout()
-    for (name, source) in sources { layout.add(name, folder: folder, size: source.byteCount) }
-    try write(layout, sources.map(\.source), to: path, options)
-    return warnings
-  }
-
-  private static func write(
-    _ layout: ZipLayout, _ sources: [any ByteSource], to path: String, _ options: WriteOptions
-  ) throws(CheckpointError) {
-    let file = try OutputFile(path, replaces: options.replaces)
-    try file.reserve(layout.end)
-    var writer = ParallelWriter()
-    writer.crc32 = true
+    // There is no `.format_version`, so torch does not compute storage offsets but looks them up.
+    var layout = ZipLayout(isAlwaysWide: true)
+    for (name, source) in sources { try layout.add("\(folder)/\(name)", size: source.byteCount) }
+    var writer = try ZipWriter(layout, to: path, replaces: options.replaces)
     writer.threads = options.threads
     writer.progress = options.progress
-    let jobs = zip(layout.records, sources).map { WriteJob(source: $1, offset: $0.payload) }
-    let crcs = try writer.write(jobs, to: file).map(\.crc32)
-    for (record, crc) in zip(layout.records, crcs) {
-      try write(layout.localHeader(record, crc: crc), at: record.header, to: file)
-    }
-    let directory = layout.directory(crcs: crcs)
-    try write(directory, at: layout.end, to: file)
-    try file.truncate(layout.end + directory.count)
-    try file.commit(synced: options.synced)
-  }
-
-  private static func write(_ bytes: [UInt8], at offset: Int, to file: OutputFile) throws(CheckpointError) {
-    try BufferSource(bytes).withBytes { (buffer) throws(CheckpointError) in try file.write(buffer, at: offset) }
+    try writer.write(sources.map(\.source))
+    try writer.finish(synced: options.synced)
+    return warnings
   }
 
   /// torch's rule: the file's name without its last extension; `archive` where that is empty or not ASCII.

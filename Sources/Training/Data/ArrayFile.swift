@@ -42,7 +42,9 @@ public struct ArrayFile {
   /// A zip archive is NumPy's or PyTorch's.
   private static func readZip(_ path: String, _ start: FileStart) throws(CheckpointError) -> Checkpoint {
     let numpy = try NumPyFile.read(path)
-    guard case .dict(let dict) = numpy.root, dict.entries.isEmpty, !numpy.warnings.isEmpty else { return numpy }
+    guard case .dict(let dict) = numpy.root, dict.entries.isEmpty, !numpy.warnings.isEmpty,
+      !NumPyFile.isArchive(start)
+    else { return numpy }
     return try TorchZip.read(path)
   }
 

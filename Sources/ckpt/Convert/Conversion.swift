@@ -61,7 +61,7 @@ struct Conversion {
     let bytes: Int
     if let known = written.bytes { bytes = known } else { bytes = try FileStart(output).totalSize }
     return Converted(
-      inputs: inputs, output: output, format: target,
+      inputs: inputs, output: written.path ?? output, format: target,
       bytes: bytes, tensors: TensorTable(changed.root).tensors.count, digest: digest,
       isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty && lost.isEmpty,
       lost: lost.map(\.path), warnings: warnings)
@@ -103,7 +103,10 @@ struct Conversion {
     for path in inputs {
       do throws(CheckpointError) {
         let format = try Format.input(path, kind: command.from)
-        result.append((format, try format.read(path, options).checkpoint))
+        let checkpoint = try format.read(path, options).checkpoint
+        // Where each tensor has a digest of its own, it is checked as its bytes pass.
+        if options.verifies, !options.salvages, format.kind != .ckpt { try checkpoint.checkContent() }
+        result.append((format, checkpoint))
       } catch {
         throw error.inFile(path)
       }

@@ -6,6 +6,8 @@ struct FoldedRow: Sendable, Equatable {
   /// The name, with `{0-11}` where the layers' numbers were.
   var name: String
   var dtype: DType
+  /// The block format of quantised tensors, which is shown in the place of the type of their bytes.
+  var block: String?
   var shape: [Int]
   /// Bytes of all tensors together.
   var bytes: Int
@@ -15,6 +17,9 @@ struct FoldedRow: Sendable, Equatable {
   var note: String
   /// What the caller calls the rows that it was made of.
   var members: [Int] = []
+
+  /// How the elements are stored.
+  var typeName: String { block ?? dtype.rawValue }
 
   /// Whether the row has no storage of its own.
   var isTied: Bool { note.utf8.first == 0x3D }
@@ -35,6 +40,7 @@ struct Folding {
     var prefix: Key
     let suffix: Key
     let dtype: DType
+    let block: String?
     let shape: [Int]
     let note: Key
     let count: Int
@@ -134,7 +140,8 @@ extension Folding.Item {
   fileprivate func shared(around place: Int) -> Folding.Shared {
     Folding.Shared(
       prefix: .string(parts[..<place].joined(separator: ".")),
-      suffix: .string(parts[(place + 1)...].joined(separator: ".")), dtype: row.dtype, shape: row.shape,
+      suffix: .string(parts[(place + 1)...].joined(separator: ".")), dtype: row.dtype, block: row.block,
+      shape: row.shape,
       note: .string(row.note), count: row.count)
   }
 }

@@ -138,6 +138,12 @@ struct InspectJSON {
     json.string(listing.tensors[index].tensor.dtype.rawValue)
     json.key(plain: "shape")
     json.ints(listing.tensors[index].tensor.shape)
+    if let block = listing.tensors[index].block {
+      json.key(plain: "block_type")
+      json.string(block.type)
+      json.key(plain: "block_shape")
+      json.ints(block.shape)
+    }
     json.key(plain: "bytes")
     json.int(listing.tensors[index].tensor.byteCount)
     json.key(plain: "digest")

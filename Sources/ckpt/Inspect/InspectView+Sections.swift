@@ -129,12 +129,14 @@ extension InspectView {
     ])
     for folded in sorted(Folding.fold(lens.entries.compactMap { $0.folded(lens) })) {
       table.rows.append([
-        label(folded.name), folded.dtype.rawValue, shape(folded.shape), folded.count > 1 ? "x\(folded.count)" : "",
+        label(folded.name), folded.typeName, shape(folded.shape), folded.count > 1 ? "x\(folded.count)" : "",
         folded.isTied ? "" : size(folded.bytes), printable(folded.note),
       ])
     }
     add(table.lines(terminal))
-    add(entries: lens.entries.filter { $0.tensor == nil }.map { ($0.name, $0.value) }, limit: 40)
+    add(
+      entries: lens.entries.filter { $0.tensor == nil && BlockTensor($0.value) == nil }.map { ($0.name, $0.value) },
+      limit: 40)
     if totals.tensors > 0 { add(flowed(totals.types).map(style.dim)) }
     let prefixes = WrapperPrefix.all(in: lens.names)
     if !prefixes.isEmpty {
@@ -155,6 +157,11 @@ extension InspectView {
 extension StateDict.Entry {
   /// The entry as a row of the table; nil for what is no tensor.
   fileprivate func folded(_ lens: StateDict) -> FoldedRow? {
+    if let block = BlockTensor(value) {
+      return FoldedRow(
+        name: name, dtype: .uint8, block: printable(block.type), shape: block.shape, bytes: block.blocks.byteCount,
+        count: 1, note: "")
+    }
     guard let tensor else { return nil }
     var notes: [String] = []
     if let tiedTo { notes.append("= \(tiedTo)") }
@@ -174,10 +181,15 @@ struct ModelTotals {
   private(set) var bytes = 0
   private(set) var tied = 0
   /// Bytes by element type, in the order in which they are met.
-  private(set) var byType: [(dtype: DType, bytes: Int)] = []
+  private(set) var byType: [(name: String, bytes: Int)] = []
 
   init(_ lens: StateDict) {
     for entry in lens.entries {
+      if let block = BlockTensor(entry.value) {
+        tensors += 1
+        parameters += block.count
+        add(block.blocks.byteCount, of: printable(block.type))
+      }
       guard let tensor = entry.tensor else { continue }
       tensors += 1
       guard entry.tiedTo == nil else {
@@ -185,12 +197,16 @@ struct ModelTotals {
         continue
       }
       if entry.role == .buffer { buffers += tensor.count } else { parameters += tensor.count }
-      bytes += tensor.byteCount
-      if let known = byType.firstIndex(where: { $0.dtype == tensor.dtype }) {
-        byType[known].bytes += tensor.byteCount
-      } else {
-        byType.append((tensor.dtype, tensor.byteCount))
-      }
+      add(tensor.byteCount, of: tensor.dtype.rawValue)
+    }
+  }
+
+  private mutating func add(_ count: Int, of type: String) {
+    bytes += count
+    if let known = byType.firstIndex(where: { $0.name == type }) {
+      byType[known].bytes += count
+    } else {
+      byType.append((type, count))
     }
   }
 
@@ -204,10 +220,10 @@ struct ModelTotals {
     var words = [counted(tensors, "tensor") + (tied > 0 ? ", \(tied) of them tied" : "")]
     if buffers > 0 { words.append("\(counted(buffers, "element")) in buffers") }
     if byType.count == 1, let only = byType.first {
-      words.append("all \(only.dtype.rawValue)")
+      words.append("all \(only.name)")
     } else {
       let sorted = byType.sorted { $0.bytes > $1.bytes }
-      words.append(sorted.map { "\($0.dtype.rawValue) \(size($0.bytes))" }.joined(separator: ", "))
+      words.append(sorted.map { "\($0.name) \(size($0.bytes))" }.joined(separator: ", "))
     }
     return words.joined(separator: "; ")
   }

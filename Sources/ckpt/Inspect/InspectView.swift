@@ -86,14 +86,19 @@ struct InspectView {
 
   // MARK: - Training state
 
-  /// Numbers and words directly at the root, or in its entry `training`.
+  /// Numbers and words directly at the root, or in its entry `training`; those of `metadata` under their own heading.
   private mutating func facts() {
     guard case .dict(let dict) = root, !isOneSection else { return }
     var found = Self.scalars(in: dict)
     if case .dict(let training)? = dict["training"] { found += Self.scalars(in: training) }
-    guard !found.isEmpty else { return }
-    heading("Training", "")
-    add(facts: found, limit: 30)
+    show(found, under: "Training")
+    if case .dict(let metadata)? = dict["metadata"] { show(Self.scalars(in: metadata), under: "Metadata") }
+  }
+
+  private mutating func show(_ facts: [(name: String, text: String)], under title: String) {
+    guard !facts.isEmpty else { return }
+    heading(title, "")
+    add(facts: facts, limit: 30)
   }
 
   /// Names with their values side by side, in as many lines as they need.
@@ -153,18 +158,20 @@ struct InspectView {
       !entry.value.isScalar && !listing.sections.contains { $0.section.path.steps.first == entry.step }
     }
     let hidden = listing.values.filter { value in value.section == nil && isBesideSection(value.path) }
-    guard !shown.isEmpty || !hidden.isEmpty else { return }
+    let opened = shown.flatMap(Self.opened)
+    guard !opened.isEmpty || !hidden.isEmpty else { return }
     heading("Also in the file", "")
-    add(entries: shown.flatMap(Self.opened), limit: 40)
+    add(entries: opened, limit: 40)
     add(entries: hidden.map { ($0.path, $0.value) }, limit: 12)
   }
 
-  /// An entry of the root; a run's `training`, whose scalars have been shown, entry by entry.
+  /// An entry of the root; a run's `training` and a model's `metadata`, whose scalars have been shown, entry by entry.
   private static func opened(_ entry: (step: TreePath.Step, value: Value)) -> [(name: String, value: Value)] {
-    guard entry.step.text == "training", case .dict(let training) = entry.value else {
-      return [(name(of: entry.step), entry.value)]
+    let name = name(of: entry.step)
+    guard ["training", "metadata"].contains(name), case .dict(let dict) = entry.value else {
+      return [(name, entry.value)]
     }
-    return training.entries.filter { !$0.value.isScalar }.map { ("training.\($0.key.text)", $0.value) }
+    return dict.entries.filter { !$0.value.isScalar }.map { ("\(name).\($0.key.text)", $0.value) }
   }
 
   private static func name(of step: TreePath.Step) -> String {

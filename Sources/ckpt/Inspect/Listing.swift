@@ -15,6 +15,8 @@ struct Listing: Sendable {
     var tensor: Tensor
     /// Row of the tensor that it shares its storage with.
     var aliasOf: Int?
+    /// The quantised tensor whose blocks these bytes are.
+    var block: BlockTensor?
   }
 
   /// A leaf that is no tensor.
@@ -114,7 +116,9 @@ private struct ListingWalk {
       for (index, item) in items.enumerated() { visit(item, at: .index(index)) }
     case .record(let record):
       guard !record.fields.isEmpty else { return add(value) }
+      let first = finished.tensors.count
       for field in record.fields { visit(field.value, at: record.step(to: field.name)) }
+      if let block = BlockTensor(value), first < finished.tensors.count { mark(first, block) }
     default: add(value)
     }
   }
@@ -251,6 +255,13 @@ private struct ListingWalk {
       finished.sections[section].elements += tensor.count
       finished.sections[section].bytes += tensor.byteCount
     }
+  }
+
+  /// Says of the row of some blocks what they are; their elements are those of the tensor.
+  private mutating func mark(_ row: Int, _ block: BlockTensor) {
+    finished.tensors[row].block = block
+    guard let section, finished.tensors[row].aliasOf == nil else { return }
+    finished.sections[section].elements += block.count - block.blocks.count
   }
 
   private mutating func add(_ value: Value) {

@@ -24,7 +24,8 @@ struct TensorTableView {
   mutating func add(_ index: Int) {
     let row = listing.tensors[index]
     var cells = [
-      label(listing.path(index)), row.tensor.dtype.rawValue, shape(row.tensor.shape), size(row.tensor.byteCount),
+      label(listing.path(index)), row.block.map { printable($0.type) } ?? row.tensor.dtype.rawValue,
+      shape(row.block?.shape ?? row.tensor.shape), size(row.tensor.byteCount),
     ]
     if let statistics { cells += Self.cells(statistics[index] ?? nil) }
     cells.append(note(row))

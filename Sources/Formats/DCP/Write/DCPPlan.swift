@@ -15,7 +15,7 @@ struct DCPPlan {
     /// Nil where the leaf is no tensor.
     var box: (offsets: [Int], sizes: [Int])?
     /// Its records, and what is in them: nil for the payload that `source` of the job streams.
-    var layout = ZipLayout()
+    var layout = ZipLayout(isAlwaysWide: true)
     var contents: [[UInt8]?] = []
   }
 
@@ -87,11 +87,11 @@ struct DCPPlan {
     let plain = try Tensor(dtype: tensor.dtype, shape: box.sizes, source: Unread(byteCount: range.count))
     let (pickle, _, _) = try TorchPickler.pickle(.tensor(plain))
     var piece = Piece(leaf: leaf, file: file, box: box)
-    piece.add("data.pkl", pickle)
-    piece.add("byteorder", Array("little".utf8))
-    piece.layout.add("data/0", folder: "archive", size: range.count)
+    try piece.add("data.pkl", pickle)
+    try piece.add("byteorder", Array("little".utf8))
+    try piece.layout.add("archive/data/0", size: range.count)
     piece.contents.append(nil)
-    piece.add("version", Array("3\n".utf8))
+    try piece.add("version", Array("3\n".utf8))
     place(piece)
     return Job.Target(range: range, piece: pieces.count - 1, record: 2)
   }
@@ -100,15 +100,15 @@ struct DCPPlan {
     let (pickle, storages, found) = try TorchPickler.pickle(leaf.value)
     warnings += found.map { "\(leaf.name): \($0)" }
     var piece = Piece(leaf: index, file: 0)
-    piece.add("data.pkl", pickle)
-    piece.add("byteorder", Array("little".utf8))
+    try piece.add("data.pkl", pickle)
+    try piece.add("byteorder", Array("little".utf8))
     for (number, storage) in storages.enumerated() {
-      piece.layout.add("data/\(number)", folder: "archive", size: storage.source.byteCount)
+      try piece.layout.add("archive/data/\(number)", size: storage.source.byteCount)
       piece.contents.append(nil)
       let target = Job.Target(range: 0..<storage.source.byteCount, piece: pieces.count, record: 2 + number)
       jobs.append(Job(source: storage.source, targets: [target]))
     }
-    piece.add("version", Array("3\n".utf8))
+    try piece.add("version", Array("3\n".utf8))
     place(piece)
   }
 
@@ -124,8 +124,8 @@ struct DCPPlan {
 }
 
 extension DCPPlan.Piece {
-  fileprivate mutating func add(_ name: String, _ content: [UInt8]) {
-    layout.add(name, folder: "archive", size: content.count)
+  fileprivate mutating func add(_ name: String, _ content: [UInt8]) throws(CheckpointError) {
+    try layout.add("archive/\(name)", size: content.count)
     contents.append(content)
   }
 }

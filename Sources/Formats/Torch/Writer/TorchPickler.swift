@@ -114,7 +114,9 @@ struct TorchPickler {
     switch dict.kind {
     case .plain, .defaultDict:
       if dict.kind != .plain { warn("a defaultdict was written as a dict") }
-      if !dict.attributes.isEmpty { warn("a dict's attributes were left out") }
+      if !dict.attributes.isEmpty {
+        warn("left out, since a dict in a .pt has no attributes: \(listed(dict.attributes.map(\.name)))")
+      }
       writer.op(PickleOpcode.emptyDict)
       try writeEntries(dict.entries)
     case .ordered:

@@ -1,8 +1,10 @@
+import Checkpoint
+
 /// Where each record of an archive to be written lies. All of it is known before any byte is.
 ///
-/// As torch does, payloads are aligned to 64 bytes with an extra field "FB" of Zs, and a zip64 end record is always
-/// there. Unlike torch's, local headers have their true sizes and CRC-32, since payloads are written first: no data
-/// descriptors. There is no `.format_version`, so torch does not compute storage offsets but looks them up.
+/// As torch does, payloads are aligned to 64 bytes with an extra field "FB" of Zs. Unlike torch's, local headers have
+/// their true sizes and CRC-32, since payloads are written first: no data descriptors. The same content gives the same
+/// bytes.
 struct ZipLayout {
   struct Record {
     var name: [UInt8]
@@ -14,13 +16,22 @@ struct ZipLayout {
   static let alignment = 64
   private static let limit = 0xFFFF_FFFF
 
+  /// Whether a zip64 end record is there even where no number asks for one, as in torch's files.
+  let isAlwaysWide: Bool
   private(set) var records: [Record] = []
   /// Where the central directory begins.
   private(set) var end = 0
 
-  /// - Parameter folder: the top folder, without a slash.
-  mutating func add(_ name: String, folder: String, size: Int) {
-    let name = Array("\(folder)/\(name)".utf8)
+  init(isAlwaysWide: Bool = false) { self.isAlwaysWide = isAlwaysWide }
+
+  /// - Throws: `unsupported` for a name that no archive can have.
+  mutating func add(_ name: String, size: Int) throws(CheckpointError) {
+    let name = Array(name.utf8)
+    guard !name.contains(0), name.count <= 0xFFFF else {
+      throw CheckpointError(
+        .unsupported, "the name has a zero byte in it, or more than 65535 bytes, which zip archives cannot have",
+        place: "'\(String(decoding: name.prefix(100), as: UTF8.self))'", advice: "Rename it: --rename 's/…/…/'.")
+    }
     let fixed = end + 30 + name.count + Self.wideExtra(size) + 4
     let padding = (Self.alignment - fixed % Self.alignment) % Self.alignment
     let payload = fixed + padding
@@ -84,6 +95,18 @@ struct ZipLayout {
   }
 
   private func appendEnd(size: Int, to out: inout LittleEndianBytes) {
+    if isAlwaysWide || records.count >= 0xFFFF || end >= Self.limit || size >= Self.limit {
+      appendWideEnd(size, to: &out)
+    }
+    out.append(UInt32(0x0605_4B50))
+    let count = UInt16(min(records.count, 0xFFFF))
+    out.append16(0, 0, count, count)
+    out.append(UInt32(min(size, Self.limit)))
+    out.append(UInt32(min(end, Self.limit)))
+    out.append16(0)
+  }
+
+  private func appendWideEnd(_ size: Int, to out: inout LittleEndianBytes) {
     let wideEnd = end + size
     out.append(UInt32(0x0606_4B50))
     out.append(UInt64(44))
@@ -96,12 +119,6 @@ struct ZipLayout {
     out.append(UInt32(0))
     out.append(UInt64(wideEnd))
     out.append(UInt32(1))
-    out.append(UInt32(0x0605_4B50))
-    let count = UInt16(min(records.count, 0xFFFF))
-    out.append16(0, 0, count, count)
-    out.append(UInt32(min(size, Self.limit)))
-    out.append(UInt32(min(end, Self.limit)))
-    out.append16(0)
   }
 
   /// Names are UTF-8.
