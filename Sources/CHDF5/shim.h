@@ -157,6 +157,21 @@ static inline hid_t ckpt_make_reference_type(void) {
   return status >= 0 ? reference : -1;
 }
 
+/// Writes one text of variable length as an attribute, as h5py writes a `str`.
+static inline herr_t ckpt_write_text(hid_t object, const char *name, const char *text, hid_t list) {
+  hid_t type = H5Tcopy(H5T_C_S1);
+  hid_t space = H5Screate(H5S_SCALAR);
+  hid_t attribute = -1;
+  herr_t status = -1;
+  if (type >= 0 && space >= 0 && H5Tset_size(type, H5T_VARIABLE) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+    attribute = H5Acreate2(object, name, type, space, list, H5P_DEFAULT);
+  if (attribute >= 0) status = H5Awrite(attribute, type, &text);
+  H5Aclose(attribute);
+  H5Sclose(space);
+  H5Tclose(type);
+  return status;
+}
+
 /// The descriptor of an open file, or -1, as for a file in memory.
 static inline int ckpt_descriptor(hid_t file) {
   void *handle = NULL;

@@ -43,6 +43,19 @@ extension HDF5Object where Self: ~Copyable {
     }
   }
 
+  /// Writes a new attribute of one text of variable length: what h5py reads as a `str`, and not as bytes.
+  ///
+  /// - Throws: `exists` when there is one of that name; `unsupported` for text with NUL.
+  public func writeVariableText(_ name: String, _ text: String) throws(HDF5Error) {
+    let location = location
+    try location.checkAttributeName(name, "write attribute")
+    try Library.locked(location, "write attribute \"\(name)\"") { (call) throws(HDF5Error) in
+      guard !text.utf8.contains(0) else { throw call.error(.unsupported, "text with NUL would be cut there") }
+      guard H5Aexists(location.id, name) <= 0 else { throw call.error(.exists, "there is an attribute of that name") }
+      try call.check(ckpt_write_text(location.id, name, text, call.lists.attribute))
+    }
+  }
+
   /// Writes a one-dimensional attribute of 32-bit unsigned integers: 4 bytes for each.
   public func writeAttribute(_ name: String, _ values: [UInt32]) throws(HDF5Error) {
     let location = location

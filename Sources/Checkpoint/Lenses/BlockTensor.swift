@@ -16,7 +16,10 @@ public struct BlockTensor: Sendable {
       case .tensor(let blocks)? = record["blocks"]
     else { return nil }
     let shape = sizes.compactMap { Int(exactly: $0) }
-    guard shape.count == sizes.count, elementCount(of: shape) != nil else { return nil }
+    // No format takes less than an eighth of a bit for an element: what claims more is no such record.
+    guard shape.count == sizes.count, let count = elementCount(of: shape), count / 64 <= blocks.byteCount else {
+      return nil
+    }
     (self.type, self.shape, self.blocks) = (type, shape, blocks)
   }
 

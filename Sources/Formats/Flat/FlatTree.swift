@@ -51,6 +51,8 @@ enum FlatTree {
 
   private struct Builder {
     private let tensors: [Key: Tensor]
+    /// What each name was first taken for. A name has one type and shape, or a small file could claim to be a huge one.
+    private var taken: [Key: Tensor] = [:]
     private(set) var used: Set<Key> = []
     /// The first name that the file does not have.
     private(set) var missing: String?
@@ -69,7 +71,7 @@ enum FlatTree {
         }
         used.insert(.string(reference.name))
         if let also = reference.also, tensors[.string(also)] != nil { used.insert(.string(also)) }
-        do throws(CheckpointError) { return .tensor(try reference.tensor(from: stored)) } catch {
+        do throws(CheckpointError) { return .tensor(try take(reference, stored)) } catch {
           throw error.at("tensor '\(reference.name)'")
         }
       case .record(var record):
@@ -84,6 +86,16 @@ enum FlatTree {
         return .dict(dict)
       default: return value
       }
+    }
+
+    private mutating func take(_ reference: FlatReference, _ stored: Tensor) throws(CheckpointError) -> Tensor {
+      let tensor = try reference.tensor(from: stored)
+      if let first = taken.updateValue(tensor, forKey: .string(reference.name)) {
+        guard first.dtype == tensor.dtype, first.shape == tensor.shape else {
+          throw CheckpointError(.damaged, "is told of with two types or shapes")
+        }
+      }
+      return tensor
     }
 
     func mismatch(_ names: [String]) -> String {

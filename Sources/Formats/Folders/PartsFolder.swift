@@ -11,6 +11,7 @@ struct PartsFolder: Sendable {
   let path: String
   /// The names in it, in the order of their bytes.
   let names: [String]
+  private let known: Set<Key>
   /// The path without links.
   private let root: String
 
@@ -21,6 +22,7 @@ struct PartsFolder: Sendable {
     }
     defer { free(resolved) }
     (self.path, self.names, root) = (path, names, String(cString: resolved))
+    known = Set(names.map(Key.string))
   }
 
   /// The names in a folder, in the order of their bytes; nil where it cannot be listed.
@@ -37,7 +39,7 @@ struct PartsFolder: Sendable {
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  func has(_ name: String) -> Bool { names.contains { $0.hasSameBytes(as: name) } }
+  func has(_ name: String) -> Bool { known.contains(.string(name)) }
 
   /// Whether a name in the folder is a folder.
   func isFolder(_ name: String) -> Bool {

@@ -43,7 +43,8 @@ struct WeightIndex {
     let missing = files.filter { !folder.has($0) }
     guard missing.isEmpty else {
       let shown = listed(missing, most: 5)
-      let tensors = names.filter { owners[.string($0)].map { missing.contains($0) } ?? false }.count
+      let lost = Set(missing.map(Key.string))
+      let tensors = names.filter { owners[.string($0)].map { lost.contains(.string($0)) } ?? false }.count
       throw CheckpointError(
         .damaged, "\(missing.count) of \(files.count) files missing: \(shown), with \(tensors) tensors",
         advice: "Copy all files of the folder.")
@@ -92,6 +93,7 @@ extension FolderParts {
         throw CheckpointError(.damaged, "holds no dict of tensors", file: "\(folder.path)/\(file)")
       }
       if joined == nil { joined = Dict([], kind: dict.kind, attributes: dict.attributes) }
+      let owned = index.storages(in: dict)
       for entry in dict.entries {
         if let owner = index.owners[entry.key] {
           guard owner.hasSameBytes(as: file) else {
@@ -101,7 +103,7 @@ extension FolderParts {
           found.insert(entry.key)
         } else {
           // A name that stands for another's tensor is in no index.
-          if !dict.isTied(entry, to: index.owners) {
+          if !entry.isTied(to: owned) {
             warn("\(file): has '\(entry.key.text)', which the index does not know")
           }
           guard found.insert(entry.key).inserted else { continue }
@@ -118,26 +120,35 @@ extension FolderParts {
     if index.name.hasSuffix(".safetensors.index.json") {
       joined?.entries.sort { $0.key.text.utf8.lexicographicallyPrecedes($1.key.text.utf8) }
     }
-    guard let rest = index.rest, let joined else { return .dict(joined ?? Dict()) }
-    let named = joined.tensors.filter { index.owners[.string($0.name)] != nil }
+    // A set of no tensors has no files, and may be a whole checkpoint all the same.
+    let root = joined ?? Dict()
+    guard let rest = index.rest else { return .dict(root) }
+    let named = root.tensors.filter { index.owners[.string($0.name)] != nil }
     do throws(CheckpointError) {
       let whole = try FlatTree.checkpoint(named, rest: Array(rest.utf8))
       recordedDigest = whole.recordedDigest
       return whole.root
     } catch {
       warn("\(index.name): \(FlatTree.warning(error))")
-      return .dict(joined)
+      return .dict(root)
     }
   }
 }
 
-extension Dict {
-  /// Whether an entry shares its storage with one of the known names.
-  fileprivate func isTied(_ entry: Entry, to known: [Key: String]) -> Bool {
-    guard case .tensor(let tensor) = entry.value else { return false }
-    return entries.contains { other in
-      guard case .tensor(let owner) = other.value, known[other.key] != nil else { return false }
-      return owner.isTied(to: tensor)
+extension WeightIndex {
+  /// The tensors of a file that have a name in the index.
+  fileprivate func storages(in dict: Dict) -> TensorTable {
+    var table = TensorTable()
+    for entry in dict.entries where owners[entry.key] != nil {
+      if case .tensor(let tensor) = entry.value { table.insert(tensor) }
     }
+    return table
+  }
+}
+
+extension Dict.Entry {
+  /// Whether it shares its storage with one of the known tensors.
+  fileprivate func isTied(to known: TensorTable) -> Bool {
+    if case .tensor(let tensor) = value { known.index(of: tensor) != nil } else { false }
   }
 }

@@ -26,6 +26,8 @@ struct GGUFHeader {
   private(set) var warnings: [String] = []
   /// The unit of offsets.
   private(set) var alignment = GGUF.defaultAlignment
+  /// Strings and arrays that were met in arrays.
+  private var listed = 0
   private let file: MappedFile
   private var cursor: ByteCursor
 
@@ -183,6 +185,11 @@ struct GGUFHeader {
       throw CheckpointError(.damaged, "an array of \(count) items; at most 2^30 are allowed", place: "offset \(place)")
     }
     if let dtype = type.dtype { return .tensor(try numbers(dtype, count)) }
+    listed += count
+    guard listed <= GGUF.maximumListed else {
+      throw CheckpointError(
+        .unsupported, "more than \(GGUF.maximumListed) strings and arrays in arrays", place: "offset \(place)")
+    }
     // Empty, a list is one of strings; one of arrays is told apart as a tuple.
     if count == 0, type == .array { return .sequence(.tuple, []) }
     var items: [Value] = []

@@ -140,6 +140,9 @@ struct GGUFSet {
     }
 
     func whole(_ rest: [UInt8]) throws(CheckpointError) -> Checkpoint {
+      if let entry = tensors.entries.first(where: { BlockTensor($0.value) != nil }) {
+        throw CheckpointError(.damaged, "does not tell of the quantised tensor '\(entry.key.text)' that the file has")
+      }
       var whole = try FlatTree.checkpoint(tensors.tensors, rest: rest)
       whole.warnings = warnings
       return whole

@@ -136,6 +136,9 @@ enum GGUF {
   // Limits of `ggml`'s loader.
   static let maximumString = 1 << 30
   static let maximumArray = 1 << 30
+  /// Strings and arrays in all arrays together, each of which takes more memory than room in the file. Vocabularies have
+  /// less than a million.
+  static let maximumListed = 1 << 24
   static let maximumDimensions = 4
   /// `llama.cpp` takes shorter names only; the format itself has no limit below that of strings.
   static let maximumLoadedName = 64

@@ -13,6 +13,10 @@ struct HDF5Content: Sendable {
   let path: String
   private let place: Place
 
+  /// Bytes of a deflated record that are inflated whatever they shrank to, and what a byte may grow to above.
+  private static let freelyInflated = 64 << 20
+  private static let mostInflated = 100
+
   init(_ file: MappedFile) {
     path = file.path
     place = .file(file)
@@ -29,6 +33,12 @@ struct HDF5Content: Sendable {
       place = .member(
         HDF5Image(archive.file, range: entry.payload), RecordSource(entry, of: archive, verify: verify))
     case .deflated:
+      // Numbers hardly shrink: what shrinks so much was made to fill the memory.
+      guard entry.size <= Self.freelyInflated || entry.size / Self.mostInflated <= entry.payload.count else {
+        throw CheckpointError(
+          .unsupported, "\(entry.payload.count) deflated bytes claim to be \(entry.size)",
+          place: archive.place(of: entry), advice: "It is a decompression bomb. Do not trust this file.")
+      }
       let image = try HDF5Image(copying: try archive.source(entry, verify: verify))
       place = .member(image, image)
     }

@@ -37,10 +37,13 @@ extension Format {
     kind: .kerasWeights, id: "keras-weights", name: "Keras weights",
     recognises: { KerasRecognition.isIndex($0) || KerasRecognition.kind($0) == .weights },
     read: { (path, options) throws(CheckpointError) in try opened(try kerasWeights(path), options) },
-    write: nil,
+    write: { (root, path, options) throws(CheckpointError) in try KerasWriter.write(root, to: path, options) },
     verify: { (path) throws(CheckpointError) in
       try KerasVerification.report { () throws(CheckpointError) in try kerasWeights(path) }
-    })
+    },
+    limits:
+      "nothing of Keras' weights; of other trees nothing either, but Keras loads them only with --layout keras, which "
+      + "keeps dense, convolution, norm, embedding and recurrent layers with Adam's state")
 
   private static func kerasWeights(_ path: String) throws(CheckpointError) -> KerasFile {
     guard KerasRecognition.isIndex(try FileStart(path)) else { return try KerasFile(path, form: .weights) }
@@ -48,10 +51,19 @@ extension Format {
   }
 
   private static func opened(_ file: KerasFile, _ options: ReadOptions) throws(CheckpointError) -> Opened {
+    if file.isFlat {
+      return Opened(checkpoint: try file.flatCheckpoint(), version: nil, producer: nil, bytes: file.bytes)
+    }
     var file = file
+    if options.layout == .torch {
+      return Opened(
+        checkpoint: try KerasToTorch.convert(file), version: file.version,
+        producer: file.version.map { "keras \($0)" }, bytes: file.bytes)
+    }
     KerasSlots.mark(&file)
     return Opened(
-      checkpoint: Checkpoint(root: .dict(file.root), warnings: file.warnings), version: file.version,
+      checkpoint: Checkpoint(root: .dict(KerasGroups.hoisted(file.root)), warnings: file.warnings),
+      version: file.version,
       producer: file.version.map { "keras \($0)" }, bytes: file.bytes)
   }
 }
@@ -76,6 +88,12 @@ enum KerasVerification {
       }
     }
     report.checked.append("the bounds of every tensor, chunks")
+    if file.isFlat {
+      report.problems += try VerifyReport.problem { () throws(CheckpointError) in
+        try file.flatCheckpoint().checkContent()
+      }
+      report.checked.append("content digest")
+    }
     report.warnings = file.warnings.filter { !file.problems.contains($0) } + [noChecksums]
     return report
   }

@@ -11,8 +11,9 @@ struct OptimizerNames {
 
   init(_ root: Value) {
     for (path, names) in ParameterNames.resolve(in: root) {
-      let algorithm = root[path].flatMap { OptimizerState($0)?.algorithm.name }
-      optimizers[path] = Known(names: names, algorithm: algorithm)
+      // Those of Keras are stored as the dicts that they are.
+      guard let state = root[path].flatMap({ OptimizerState($0) }) else { continue }
+      optimizers[path] = Known(names: names, algorithm: state.algorithm.name)
     }
   }
 

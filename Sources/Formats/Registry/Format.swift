@@ -60,6 +60,8 @@ public struct Format: Sendable {
     public var warnings: [String]
     /// Bytes of all files that were written, where there is not one file, or folder, of the output's name.
     public var bytes: Int?
+    /// The file to name when the output is read, where that is not the output's name: a set's index.
+    public var path: String?
   }
 
   public typealias Recogniser = @Sendable (FileStart) -> Bool

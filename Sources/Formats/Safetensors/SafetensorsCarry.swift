@@ -12,7 +12,8 @@ enum SafetensorsCarry {
     case .quint8, .bits8: try viewed(tensor, .uint8, tensor.shape)
     case .bits16: try viewed(tensor, .uint16, tensor.shape)
     // PyTorch counts pairs, the format counts numbers; safetensors' own wrapper doubles the last dimension too.
-    case .float4_e2m1fn_x2: try viewed(tensor, .float4_e2m1fn, pairs(tensor.shape))
+    case .float4_e2m1fn_x2 where pairs(tensor.shape) != nil:
+      try viewed(tensor, .float4_e2m1fn, pairs(tensor.shape) ?? [])
     case let dtype where SafetensorsHeader.types.contains { $0.dtype == dtype }:
       // The format wants whole bytes.
       tensor.count * dtype.bitWidth % 8 == 0 ? nil : try viewed(tensor, .uint8, [tensor.byteCount])
@@ -24,8 +25,10 @@ enum SafetensorsCarry {
     try Tensor(dtype: dtype, shape: shape, source: tensor.source)
   }
 
-  private static func pairs(_ shape: [Int]) -> [Int] {
+  /// Nil where an empty tensor's last dimension is too long to be doubled.
+  private static func pairs(_ shape: [Int]) -> [Int]? {
     guard let last = shape.last else { return [2] }
-    return shape.dropLast() + [last * 2]
+    let (doubled, overflow) = last.multipliedReportingOverflow(by: 2)
+    return overflow ? nil : shape.dropLast() + [doubled]
   }
 }

@@ -4,6 +4,8 @@ public import Checkpoint
 public enum SafetensorsFile {
   /// The reference implementation takes no longer header either.
   static let maximumHeader = 100_000_000
+  /// The entry of `__metadata__` that says whose names these are (`pt`); never a tie.
+  static let framework = "format"
 
   /// Whether a file that starts with these bytes (nine or more of them) may be one: a length that fits the file, then
   /// a brace.
@@ -117,11 +119,13 @@ public enum SafetensorsFile {
   ) -> [Dict.Entry] {
     let text = metadata.map { Dict.Entry(.string($0.key), .string($0.value)) }
     // Most files have a word or two.
-    guard metadata.contains(where: { $0.key != "format" }) else { return text }
+    guard metadata.contains(where: { $0.key != framework }) else { return text }
     let owners = Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value) })
     var tied: [Dict.Entry] = []
     let rest = text.filter { entry in
-      guard owners[entry.key] == nil, case .string(let kept) = entry.value, let value = owners[.string(kept)] else {
+      guard entry.key != .string(framework), owners[entry.key] == nil, case .string(let kept) = entry.value,
+        let value = owners[.string(kept)]
+      else {
         return true
       }
       tied.append(Dict.Entry(entry.key, value))

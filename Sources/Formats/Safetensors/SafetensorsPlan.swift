@@ -26,13 +26,19 @@ struct SafetensorsPlan {
     let flat = try FlatCheckpoint(root, keepsTies: false, carry: SafetensorsCarry.stored)
     (self.root, self.flat) = (root, flat)
     items = flat.items
-    ties = flat.ties
+    ties = flat.ties.filter { !$0.name.hasSameBytes(as: SafetensorsFile.framework) }
     let own = Self.metadata(of: root)
-    let isBare = flat.isPlain && own.isWhole && Self.hasPlainOrder(root, flat, isSet: isSet)
+    let told = Self.withoutTies(own.text, flat)
+    let isBare =
+      flat.isPlain && own.isWhole && told.count == own.text.count && ties.count == flat.ties.count
+      && Self.hasPlainOrder(root, flat, isSet: isSet)
     rest = leavesRest || isBare ? nil : String(decoding: try flat.rest(), as: UTF8.self)
-    let hasText = isBare || own.text.contains { $0.key == "format" }
-    text = hasText ? own.text : [("format", "pt")] + own.text
+    let hasText = isBare || told.contains { $0.key.hasSameBytes(as: SafetensorsFile.framework) }
+    text = hasText ? told : [(SafetensorsFile.framework, "pt")] + told
     var warnings: [String] = []
+    if leavesRest, let lost = flat.ties.first(where: { $0.name.hasSameBytes(as: SafetensorsFile.framework) }) {
+      warnings.append("\(lost.name) was left out: it is tied to \(lost.kept), and safetensors has no place to say so")
+    }
     if !flat.carried.isEmpty {
       warnings.append(
         "safetensors has no such element types: stored as others of the same bytes"
@@ -78,6 +84,18 @@ struct SafetensorsPlan {
       return key.hasSameBytes(as: FlatCheckpoint.key) ? nil : (key, value)
     }
     return (pairs, dict.attributes.count == 1 && pairs.count == text.count && text.kind == .plain)
+  }
+
+  /// The text without what stands where a tie is to be told, and what a reader would take for one.
+  private static func withoutTies(
+    _ text: [(key: String, value: String)], _ flat: FlatCheckpoint
+  ) -> [(key: String, value: String)] {
+    let names = Set(flat.items.map { Key.string($0.name) })
+    let tied = Set(flat.ties.map { Key.string($0.name) })
+    return text.filter { key, value in
+      if key.hasSameBytes(as: SafetensorsFile.framework) { return true }
+      return !tied.contains(.string(key)) && (names.contains(.string(key)) || !names.contains(.string(value)))
+    }
   }
 
   /// Whether a reader of the plain file has the entries in the tree's order: as they are stored, tied ones last.

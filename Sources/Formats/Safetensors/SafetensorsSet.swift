@@ -30,13 +30,29 @@ struct SafetensorsSet {
     if isSet { plan = try SafetensorsPlan(root, isSet: true, leavesRest: options.weightsAlone) }
     guard isIndex || isFile else {
       let folder = try OutputFolder(path, replaces: options.replaces, isOurs: Self.isOurs)
-      let bytes = try write(plan, isSet ? shards : nil, stem: "model", in: folder.temporaryPath)
+      let bytes: Int
+      do throws(CheckpointError) {
+        bytes = try write(plan, isSet ? shards : nil, stem: "model", in: folder.temporaryPath)
+      } catch {
+        throw named(error, in: folder)
+      }
       try folder.commit()
       return Format.Written(contentDigest: nil, warnings: plan.warnings, bytes: bytes)
     }
-    let name = lastComponent(of: path).dropLast((isIndex ? Self.indexSuffix : Self.suffix).utf8.count)
-    let bytes = try write(plan, isSet ? shards : nil, stem: String(name), in: parentFolder(of: path))
-    return Format.Written(contentDigest: nil, warnings: plan.warnings, bytes: bytes)
+    let stem = String(path.utf8.dropLast((isIndex ? Self.indexSuffix : Self.suffix).utf8.count)) ?? path
+    let bytes = try write(plan, isSet ? shards : nil, stem: lastComponent(of: stem), in: parentFolder(of: path))
+    // The one file that a set replaces must go: readers would take it for the model still.
+    if isFile, isSet, options.replaces { unlink(path) }
+    return Format.Written(
+      contentDigest: nil, warnings: plan.warnings, bytes: bytes, path: isSet ? stem + Self.indexSuffix : nil)
+  }
+
+  /// An error with the name that a file of the folder was to have.
+  private func named(_ error: CheckpointError, in folder: OutputFolder) -> CheckpointError {
+    guard let file = error.file, file.utf8.starts(with: folder.temporaryPath.utf8) else { return error }
+    var copy = error
+    copy.file = "\(path)/\(lastComponent(of: file))"
+    return copy
   }
 
   /// Writes all files under temporary names, then gives them theirs, the index last: without it there is no set.

@@ -61,7 +61,7 @@ struct Conversion {
     let bytes: Int
     if let known = written.bytes { bytes = known } else { bytes = try FileStart(output).totalSize }
     return Converted(
-      inputs: inputs, output: output, format: target,
+      inputs: inputs, output: written.path ?? output, format: target,
       bytes: bytes, tensors: TensorTable(changed.root).tensors.count, digest: digest,
       isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty && lost.isEmpty,
       lost: lost.map(\.path), warnings: warnings)

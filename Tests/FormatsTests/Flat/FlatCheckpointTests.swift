@@ -92,6 +92,9 @@ import Testing
     (#"{"%tensor":"w"}"#, #"{"%tensor":["w",{"shape":[4611686018427387904,4]}]}"#, "too large"),
     (#"{"%tensor":"w"}"#, #"{"%tensor":["w",{"dtype":"float128"}]}"#, "not known"),
     (#"{"%tensor":"w"}"#, #"{"%tensor":["w",{"kind":"spoon"}]}"#, "says no name"),
+    (
+      #"{"%tensor":"w"}"#, #"[{"%tensor":"w"},{"%tensor":["w",{"shape":[1,2]}]}]"#, "two types or shapes"
+    ),
     (#"{"%tensor":"w"}"#, #"{"%tensor":7}"#, "says no name"), (":3}}", ":3}", "expected"),
     (":3}}", ":3}}}", "expected"),
     (":3}}", "deep", "less nesting"),

@@ -3,6 +3,12 @@ import Testing
 
 @testable import CheckpointFormats
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Files that must be refused, by name and before anything is allocated.
 @Suite struct GGUFHostileTests {
   private func refused(
@@ -172,5 +178,46 @@ import Testing
       try builder.read().warnings == [
         "32 bytes between the tensors belong to none; they are not read", "64 bytes follow the data; they are not read",
       ])
+  }
+
+  // MARK: - Whole checkpoints
+
+  private func withText(_ tree: String, _ change: (inout GGUFBuilder) -> Void = { _ in }) throws -> Checkpoint {
+    var builder = GGUFBuilder()
+    builder.pairs.append(("ckpt.training", 8, GGUFBuilder.string("{\"version\":1,\"tree\":\(tree)}")))
+    change(&builder)
+    return try builder.read()
+  }
+
+  /// FLT-10. As after another program has quantised a tensor, or added one.
+  @Test func aQuantisedTensorThatTheTextDoesNotTellOfIsNotLost() throws {
+    let found = try withText(#"{"a":{"%tensor":"a"}}"#) { builder in
+      builder.tensors[1] = ("b", [32], 8, 32)
+      builder.data = [UInt8](repeating: 1, count: 32 + 34)
+    }
+    #expect(found.warnings.first?.contains("the quantised tensor 'b'") == true)
+    #expect(halves(found)?.tensors.entries.map(\.key.text) == ["a", "b"])
+  }
+
+  @Test func aRecordOfMoreElementsThanBytesCanHoldIsNoTensor() throws {
+    func blocks(_ size: Int) throws -> BlockTensor? {
+      let bytes = try Tensor(dtype: .uint8, shape: [34], source: BufferSource([UInt8](repeating: 0, count: 34)))
+      return BlockTensor(BlockTensor(type: "Q8_0", shape: [size], blocks: bytes).value)
+    }
+    #expect(try blocks(32) != nil)
+    #expect(try blocks(1 << 62) == nil)
+  }
+
+  @Test func moreStringsThanMemoryIsForAreRefused() throws {
+    let count = UInt64(GGUF.maximumListed + 1)
+    var builder = GGUFBuilder()
+    builder.pairs.append(("x", 9, GGUFBuilder.array(8, [], count: count)))
+    builder.tensors = []
+    let file = try ScratchFile("x.gguf", builder.bytes)
+    // A file of holes takes no room on the disk, however many strings it holds.
+    #expect(truncate(file.path, off_t(builder.bytes.count + 8 * Int(count))) == 0)
+    let error = #expect(throws: CheckpointError.self) { try GGUFFile.read(file.path) }
+    #expect(error?.code == .unsupported)
+    #expect(error?.place?.contains("key 'x'") == true)
   }
 }

@@ -11,7 +11,7 @@ struct KerasExpected {
 
   init(_ name: String) throws {
     let bytes = try fileBytes(kerasFixture("\(name).json"))
-    guard case .dict(let root) = try bytes.withUnsafeBytes({ Result { try JSONTree.value($0) } }).get(),
+    guard case .dict(let root)? = String(decoding: bytes, as: UTF8.self).jsonTree,
       case .dict(let tensors)? = root["tensors"], case .dict(let slots)? = root["optimizer"]
     else { throw CheckpointError(.damaged, "the fixture's record") }
     for entry in tensors.entries {
@@ -37,13 +37,6 @@ func readKeras(_ name: String, _ change: (inout Format.ReadOptions) -> Void = { 
   change(&options)
   let path = kerasFixture(name)
   return try Format.input(path).read(path, options)
-}
-
-/// Makes a file of these bytes.
-func writeFile(_ bytes: [UInt8], _ path: String) throws {
-  let file = try OutputFile(path, replaces: true)
-  try BufferSource(bytes).withBytes { (buffer) throws(CheckpointError) in try file.write(buffer, at: 0) }
-  try file.commit(synced: false)
 }
 
 extension Value {

@@ -1,4 +1,5 @@
 import Checkpoint
+import HDF5
 import Testing
 
 @testable import CheckpointFormats
@@ -44,11 +45,11 @@ import Testing
     let folder = TemporaryFolder()
     let path = folder.file("damaged")
     var failed = 0
-    for step in 0..<160 {
+    for step in 0..<60 {
       var bytes = good
-      let at = step * 97 % min(bytes.count, 16000)
+      let at = step * 263 % min(bytes.count, 16000)
       bytes[at] ^= 0xFF
-      try writeFile(bytes, path)
+      writeBytes(bytes, to: path)
       do {
         let format = try Format.input(path)
         let root = try format.read(path, Format.ReadOptions()).checkpoint.root
@@ -63,7 +64,7 @@ import Testing
   @Test func aShardThatIsMissingIsNamed() throws {
     let folder = TemporaryFolder()
     for name in ["tiny.weights.json", "tiny_00000.weights.h5", "tiny_00002.weights.h5"] {
-      try writeFile(try fileBytes(kerasFixture("shards/\(name)")), folder.file(name))
+      writeBytes(try fileBytes(kerasFixture("shards/\(name)")), to: folder.file(name))
     }
     let error = #expect(throws: CheckpointError.self) {
       let path = folder.file("tiny.weights.json")
@@ -76,8 +77,78 @@ import Testing
   func anIndexReachesForNoOtherFolder(_ name: String) throws {
     let folder = TemporaryFolder()
     let path = folder.file("a.weights.json")
-    try writeFile(Array("{\"weight_map\": {\"/layers/dense/vars\": \"\(name)\"}}".utf8), path)
+    writeBytes(Array("{\"weight_map\": {\"/layers/dense/vars\": \"\(name)\"}}".utf8), to: path)
     let error = #expect(throws: CheckpointError.self) { try Format.input(path).read(path, Format.ReadOptions()) }
     #expect(error?.code == .damaged && error?.message.contains("no name inside the folder") == true)
+  }
+
+  @Test func aGroupTooDeepIsRefused() throws {
+    let path = try made { (root) throws(HDF5Error) in try nest(root, 70) }
+    let error = #expect(throws: CheckpointError.self) { try KerasFile(path.path, form: .weights) }
+    #expect(error?.message.contains("deeper than 64 levels") == true)
+  }
+
+  @Test func twoDatasetsOnTheSameBytesAreRefused() throws {
+    // The header of one dataset is made to name the other's data.
+    let path = try made { (root) throws(HDF5Error) in
+      let group = try root.createGroup("vars")
+      for name in ["0", "1"] {
+        let dataset = try group.createDataset(name, type: .float32, shape: .simple([16]))
+        try dataset.writeAttribute("mark", .int(name == "0" ? 0x1122_3344 : 0x5566_7788))
+      }
+    }
+    let places = try KerasFile(path.path, form: .weights).places.compactMap {
+      ($0.tensor.source as? MappedRange)?.range
+    }
+    #expect(places.count == 2 && !places[0].overlaps(places[1]))
+    var bytes = try readBytes(path.path)
+    let old = withUnsafeBytes(of: UInt64(places[1].lowerBound).littleEndian) { Array($0) }
+    let new = withUnsafeBytes(of: UInt64(places[0].lowerBound).littleEndian) { Array($0) }
+    for at in 0..<(bytes.count - 8) where Array(bytes[at..<(at + 8)]) == old {
+      bytes.replaceSubrange(at..<(at + 8), with: new)
+    }
+    writeBytes(bytes, to: path.path)
+    // Either the header's own checksum tells, or the overlap.
+    let error = #expect(throws: CheckpointError.self) { try KerasFile(path.path, form: .weights) }
+    #expect(error?.code == .damaged)
+  }
+
+  @Test func anAttributeThatIsRepeatedDoesNotFillTheMemory() throws {
+    let text = String(repeating: "x", count: 60_000)
+    let path = try made { (root) throws(HDF5Error) in
+      for index in 0..<1200 { try root.createGroup("g\(index)").writeVariableText("name", text) }
+    }
+    let error = #expect(throws: CheckpointError.self) { try KerasFile(path.path, form: .weights) }
+    #expect(error?.message.contains("the attributes take more than") == true)
+  }
+
+  /// Weights that shrink two hundred times are no weights.
+  @Test func anArchivesBombIsNotInflated() throws {
+    let folder = TemporaryFolder()
+    let path = folder.file("bomb.keras")
+    let entry = ZipEntry(
+      name: Keras.weights, method: .deflated, crc: 0, size: 1 << 30, header: 0, payload: 0..<(1 << 21))
+    writeBytes([UInt8](repeating: 0, count: 1 << 21), to: path)
+    let archive = ZipArchive(try MappedFile(path), folder: "", entries: [entry])
+    let error = #expect(throws: CheckpointError.self) { try HDF5Content(entry, of: archive, verify: false) }
+    #expect(error?.message.contains("claim to be 1073741824") == true)
+  }
+
+  private final class Made {
+    let folder = TemporaryFolder()
+    var path: String { folder.file("a.weights.h5") }
+  }
+
+  private func made(_ build: (borrowing Group) throws(HDF5Error) -> Void) throws -> Made {
+    let made = Made()
+    let file = try File.create(made.path)
+    try build(try file.root())
+    try file.close()
+    return made
+  }
+
+  private func nest(_ group: borrowing Group, _ depth: Int) throws(HDF5Error) {
+    guard depth > 0 else { return }
+    try nest(try group.createGroup("g"), depth - 1)
   }
 }

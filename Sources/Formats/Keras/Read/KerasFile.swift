@@ -54,6 +54,21 @@ struct KerasFile {
   /// The attribute that tells writers where the tree is from.
   private mutating func mark() { root.attributes.append(Record.Field(Keras.marker, .string(form.rawValue))) }
 
+  /// Places in the order of the tree, which is that of the lists of names.
+  func inTreesOrder(_ places: [KerasReader.Place]) -> [KerasReader.Place] {
+    var ranks: [[String]: Int] = [:]
+    var stack: [(path: [String], dict: Dict)] = [([], root)]
+    while let (path, dict) = stack.popLast() {
+      for entry in dict.entries where ranks[path + [entry.key.text]] == nil {
+        ranks[path + [entry.key.text]] = ranks.count
+      }
+      for entry in dict.entries.reversed() {
+        if case .dict(let below) = entry.value { stack.append((path + [entry.key.text], below)) }
+      }
+    }
+    return places.sorted { (ranks[$0.path] ?? .max) < (ranks[$1.path] ?? .max) }
+  }
+
   /// The text of an attribute of the root.
   func text(_ name: String) -> String? {
     guard case .string(let text)? = root.attributes.first(where: { $0.name == name })?.value else { return nil }

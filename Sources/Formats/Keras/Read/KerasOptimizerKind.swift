@@ -9,7 +9,7 @@ enum KerasOptimizerKind: Equatable {
     var word = name.lowercased()
     if let line = word.lastIndex(of: "_"), Int(word[word.index(after: line)...]) != nil { word = String(word[..<line]) }
     switch word {
-    case "adam", "adamw", "lamb": self = .adam
+    case "adam", "adamw", "adam_w", "lamb": self = .adam
     case "sgd": self = .sgd
     case "lion": self = .lion
     case "adamax": self = .adamax

@@ -29,6 +29,7 @@ enum KerasRecognition {
     let root = try hdf5 { () throws(HDF5Error) in try file.root() }
     let names = try hdf5 { () throws(HDF5Error) in try root.attributeNames() }
     if names.contains(where: { $0 == Keras.layerNames || $0 == Keras.layerNames + "0" }) { return .legacy }
+    if try hdf5({ () throws(HDF5Error) in try root.exists(FlatCheckpoint.key) }) { return .weights }
     var search = VariableSearch()
     if try hdf5({ () throws(HDF5Error) in try search.visit(root, name: "", depth: 0) }), search.found {
       return .weights

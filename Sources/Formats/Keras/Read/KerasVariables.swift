@@ -9,7 +9,7 @@ struct KerasVariables {
     let own = file.places.filter { $0.path.first != "optimizer" && $0.path.dropLast().last == Keras.variables }
     let trainable = own.filter { Self.mayTrain($0, model, own) }
     var orders: [[KerasReader.Place]] = []
-    if let model { orders.append(Self.inOrder(trainable, of: model)) }
+    if let model { orders.append(Self.inModelsOrder(trainable, model)) }
     // Keras writes the layers one after the other. Names that count up in that order confirm that it is the model's.
     if Self.countsUp(trainable) { orders.append(trainable) }
     self.orders = orders
@@ -37,6 +37,12 @@ struct KerasVariables {
     guard stem == "batch_normalization" else { return true }
     // The last two are the moving mean and variance.
     return index < all.filter { $0.path.dropLast() == place.path.dropLast() }.count - 2
+  }
+
+  /// Variables in the order in which the model has its layers: as its description says, else as they lie in the file.
+  static func inModelsOrder(_ places: [KerasReader.Place], _ model: KerasModel?) -> [KerasReader.Place] {
+    if let model { return inOrder(places, of: model) }
+    return places
   }
 
   private static func inOrder(_ places: [KerasReader.Place], of model: KerasModel) -> [KerasReader.Place] {
