@@ -158,7 +158,7 @@ struct GGUFPlan {
   private mutating func addScalars(of root: Value) throws(CheckpointError) {
     let optimizers = Recogniser.sections(in: root).filter { $0.kind == .optimizer }.map(\.path)
     var taken: Set<Key> = [.string(GGUF.alignment), .string(FlatCheckpoint.key)]
-    for key in [GGUF.splitNumber, GGUF.splitCount, GGUF.splitTensors] { taken.insert(.string(key)) }
+    for key in [GGUF.architecture, GGUF.splitNumber, GGUF.splitCount, GGUF.splitTensors] { taken.insert(.string(key)) }
     var architecture = "unknown"
     var scalars: [(key: String, value: GGUFStoredValue)] = []
     try root.forEachLeaf { (path, text, value) throws(CheckpointError) in

@@ -53,6 +53,15 @@ import Testing
     #expect(try readBytes(folder.file("out.gguf")) == readBytes(ggufFixture(name)))
   }
 
+  /// The architecture's key is the loader's, whatever lies at its path.
+  @Test(arguments: [
+    dict(("general.architecture", .int(5))), dict(("general", dict(("architecture", .string("x"))))),
+  ])
+  func noKeyComesTwice(root: Value) throws {
+    _ = try write(root)
+    #expect(try ContentDigest.compute(written().root) == ContentDigest.compute(root))
+  }
+
   @Test func numbersWithoutATypeGetTheUsualOne() throws {
     let values: [(String, Value)] = [
       ("general.architecture", .string("x")), ("a", .int(5)), ("b", .int(-5)), ("c", .int(1 << 40)),
