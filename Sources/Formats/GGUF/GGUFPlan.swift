@@ -57,7 +57,7 @@ struct GGUFPlan {
   }
 
   private static func items(_ tensors: Dict) -> [Item]? {
-    guard tensors.kind == .plain, tensors.attributes.isEmpty else { return nil }
+    guard tensors.kind == .plain, tensors.attributes.isEmpty, !hasTies(tensors) else { return nil }
     var items: [Item] = []
     items.reserveCapacity(tensors.count)
     for entry in tensors.entries {
@@ -65,6 +65,12 @@ struct GGUFPlan {
       items.append(item)
     }
     return items
+  }
+
+  /// Ties need the text of a whole checkpoint.
+  private static func hasTies(_ tensors: Dict) -> Bool {
+    var table = TensorTable()
+    return !tensors.tensors.allSatisfy { table.insert($0.tensor).isNew }
   }
 
   private static func item(_ name: String, _ value: Value) -> Item? {
