@@ -80,6 +80,17 @@ import Testing
     #expect(try ContentDigest.compute(written().root) == ContentDigest.compute(root))
   }
 
+  /// FLT-11. The tree has the bytes of one name alone.
+  @Test(arguments: [1, 33]) func aFlippedByteOfATiedTensorIsFound(fromTheEnd: Int) throws {
+    let weight = try tensor([1, 2, 3, 4, 5, 6, 7, 8], [8])
+    _ = try write(dict(("v", weight), ("w", weight)))
+    #expect(try Format.gguf.verify(folder.file("out.gguf")).isSound)
+    var bytes = try readBytes(folder.file("out.gguf"))
+    bytes[bytes.count - fromTheEnd] ^= 1
+    writeBytes(bytes, to: folder.file("out.gguf"))
+    #expect(try !Format.gguf.verify(folder.file("out.gguf")).isSound)
+  }
+
   @Test func numbersWithoutATypeGetTheUsualOne() throws {
     let values: [(String, Value)] = [
       ("general.architecture", .string("x")), ("a", .int(5)), ("b", .int(-5)), ("c", .int(1 << 40)),
