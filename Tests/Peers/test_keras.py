@@ -278,3 +278,19 @@ def test_other_trees_are_found_by_name_in_h5py(ckpt, tmp_path):
     back = torch.load(tmp_path / "b.pt", weights_only=True)
     assert back["epoch"] == 7 and torch.equal(back["extra"]["w"], weight)
     assert torch.equal(back["model"]["fc.bias"], state["fc.bias"])
+
+
+def test_a_choice_of_parameters_takes_their_optimizer_state_along(ckpt, tmp_path):
+    source = FIXTURES / "small.keras"
+    ckpt.succeed("convert", source, tmp_path / "a.h5", "--include", "layers.dense_1.vars.0")
+    listed = ckpt.json("inspect", tmp_path / "a.h5")["tensors"]
+
+    paths = [tensor["path"] for tensor in listed]
+    assert "layers.dense_1.vars.0" in paths
+    assert [path for path in paths if path.startswith("layers.")] == ["layers.dense_1.vars.0"]
+    slots = [tensor for tensor in listed if tensor["path"].startswith("optimizer.") and tensor["shape"]]
+    assert len(slots) == 3 and all(tensor["shape"] == [5, 2] for tensor in slots)
+    ckpt.succeed("convert", source, tmp_path / "b.h5", "--exclude", "layers.dense_1.vars.0")
+    rest = ckpt.json("inspect", tmp_path / "b.h5")["tensors"]
+    assert not any(tensor["shape"] == [5, 2] for tensor in rest)
+    assert len(rest) == len(ckpt.json("inspect", source)["tensors"]) - 4

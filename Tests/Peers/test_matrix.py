@@ -118,7 +118,7 @@ FOREIGN = {"onnx": make_onnx, "keras": make_keras}
 
 
 def convert(ckpt, source, target, kind, name):
-    options = ["--include", name] if kind == "npy" and name else []
+    options = ["--include", name, "--model-only"] if kind == "npy" and name else []
     result = ckpt.succeed("convert", source, target, "--to", kind, *options)
     warnings = [line.removeprefix("ckpt: warning: ") for line in result.err.splitlines() if line.startswith("ckpt: warning: ")]
     same = ckpt.run("diff", source, target)
@@ -242,3 +242,13 @@ def document(cells):
 def shortened(warning):
     """Without the paths that belong to the example."""
     return re.sub(r": [\w.~=, ]+(, … \(\d+ in all\))?$", "", warning)
+
+
+@pytest.mark.parametrize(
+    "options", [("a.h5", "--dequantize"), ("a.h5", "--layout", "torch"), ("a.h5", "--layout", "keras"), ("a.npz", "--layout", "keras")]
+)
+def test_an_option_that_does_nothing_is_refused(ckpt, tmp_path, options):
+    out, *words = options
+    result = ckpt.expect(64, "convert", TRAINING, tmp_path / out, *words)
+    assert "does nothing here" in result.err
+    assert not (tmp_path / out).exists()

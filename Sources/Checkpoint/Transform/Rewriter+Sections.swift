@@ -32,7 +32,7 @@ extension Rewriter {
 
   /// Thins out an optimizer, then names its parameters as asked.
   mutating func optimizer(_ value: Value, _ path: TreePath, _ text: String) throws(CheckpointError) -> Value? {
-    guard let lens = OptimizerState(value) else { return value }
+    guard let lens = OptimizerState(value) else { return try kerasOptimizer(value, text) }
     var dict = lens.dict
     if !filter.isEmpty {
       guard let kept = thinned(lens, path, text) else { return nil }

@@ -34,6 +34,7 @@ struct Conversion {
         advice: "Add --to safetensors; a distributed checkpoint is split with --shards.")
     }
     let opened = try read()
+    try refuseIdleOptions(opened.map(\.format), target)
     try refuseExisting()
     let joined = try Transform.join(zip(inputs, opened).map { (label: $0, root: $1.checkpoint.root) })
     var warnings = opened.flatMap(\.checkpoint.warnings)
@@ -112,6 +113,23 @@ struct Conversion {
       }
     }
     return result
+  }
+
+  /// An option that would do nothing is a mistake, and nobody should take its output for what was asked for.
+  private func refuseIdleOptions(_ inputs: [Format], _ target: Format) throws(CheckpointError) {
+    let kinds = inputs.map(\.kind)
+    let idle: (option: String, what: String)? =
+      if command.dequantize, !kinds.contains(.gguf) {
+        ("--dequantize", "no input is a GGUF file")
+      } else if command.layout == .torch, !kinds.contains(.keras), !kinds.contains(.kerasWeights) {
+        ("--layout torch", "no input is a file of Keras")
+      } else if command.layout == .keras, target.kind != .kerasWeights {
+        ("--layout keras", "the output is no .weights.h5")
+      } else {
+        nil
+      }
+    guard let idle else { return }
+    throw CheckpointError(.usage, "\(idle.option) does nothing here: \(idle.what)", file: output)
   }
 
   /// Said before any work; the writer makes sure of it once more.

@@ -9,8 +9,9 @@ struct ConvertCommand: ParsableCommand {
     commandName: "convert", abstract: "Turn a checkpoint into another format, losslessly.",
     usage: "ckpt convert <in> ... <out> [<options>]",
     discussion: """
-      The output's format is that of its name (.h5: ckpt's HDF5, .pt: PyTorch, .dcp: a folder for torch.distributed.checkpoint), or --to. Without options the output \
-      holds exactly what the input holds. Several inputs are joined into one. A pattern may fit a tensor's \
+      The output's format is that of its name (.h5: ckpt's HDF5, .pt, .safetensors, .npz, .gguf, .weights.h5, .dcp: \
+      a folder for torch.distributed.checkpoint; ckpt formats lists them), or --to. Without options the output holds \
+      what the input holds, and a warning names what it cannot hold. Several inputs are joined into one. A pattern may fit a tensor's \
       path (model.fc.weight) or its name (fc.weight); * is any run of characters, dots included.
 
       EXAMPLES
