@@ -89,6 +89,9 @@ fixtures: venv
 	.venv/bin/python fixtures/make_special_fixtures.py
 	.venv/bin/python fixtures/make_data.py
 	.venv/bin/python fixtures/make_gguf_fixtures.py
+	.venv/bin/python fixtures/make_numpy_fixtures.py
+	.venv/bin/python fixtures/make_onnx_fixtures.py
+	.venv/bin/python fixtures/make_keras_fixtures.py
 	.venv/bin/python fixtures/make_optimizer_fixtures.py
 	.venv/bin/python fixtures/make_training_fixtures.py
 	.venv/bin/python fixtures/make_training_conv_fixtures.py

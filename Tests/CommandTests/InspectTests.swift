@@ -213,3 +213,13 @@ import Testing
     #expect(lines.count { $0.contains(" transformer.wpe.weight") } == 3)
   }
 }
+
+@Suite struct NestedModelTests {
+  @Test func theLayersOfAKerasFileAreOneModel() {
+    let run = Binary.run(["inspect", Binary.fixture("keras/small.keras")], Scratch())
+    #expect(run.code == 0)
+    #expect(run.output.split(separator: "\n").count { $0.hasPrefix("Model ") } == 1, "\(run.output)")
+    #expect(run.output.contains("layers.dense_1.vars.0"))
+    #expect(run.output.contains("parameters, "))
+  }
+}

@@ -109,13 +109,16 @@ def read_keras_weights(path):
 
     found = {}
 
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            dtype = item.attrs.get("dtype", str(item.dtype))
-            found[name.replace("/", ".")] = (dtype, item.shape, np.asarray(item[()]).tobytes())
+    def visit(group, path):
+        for key, item in group.items():
+            name = (*path, key)
+            if isinstance(item, h5py.Group):
+                visit(item, name)
+            else:
+                found[".".join(name)] = (item.attrs.get("dtype", str(item.dtype)), item.shape, np.asarray(item[()]).tobytes())
 
     with h5py.File(path) as file:
-        file.visititems(visit)
+        visit(file, ())
     return found
 
 

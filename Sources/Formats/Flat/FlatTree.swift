@@ -29,6 +29,39 @@ enum FlatTree {
     try checkpoint(tensors, rest: rest).root
   }
 
+  /// Holds tensors that are there under two names, since the format has no ties, against each other.
+  ///
+  /// - Throws: `damaged` where they differ: the tree has only one of them.
+  static func checkCopies(
+    _ tensors: [(name: String, tensor: Tensor)], rest: [UInt8]
+  ) throws(CheckpointError) {
+    var copies: [(String, String)] = []
+    try addCopies(of: skeleton(rest).tree, to: &copies)
+    let known = Dictionary(tensors.map { (Key.string($0.name), $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    for (name, also) in copies {
+      guard let one = known[.string(name)], let other = known[.string(also)] else { continue }
+      guard try one.digest() == other.digest() else {
+        throw CheckpointError(
+          .damaged, "is tied to '\(name)', and has other bytes", place: "tensor '\(also)'",
+          advice: "The file is damaged, or was edited by another program.")
+      }
+    }
+  }
+
+  private static func addCopies(of value: Value, to copies: inout [(String, String)]) throws(CheckpointError) {
+    switch value {
+    case .record(let record) where FlatReference.isOne(record):
+      let reference = try FlatReference(record)
+      if let also = reference.also { copies.append((reference.name, also)) }
+    case .record(let record): for field in record.fields { try addCopies(of: field.value, to: &copies) }
+    case .sequence(_, let items): for item in items { try addCopies(of: item, to: &copies) }
+    case .dict(let dict):
+      for entry in dict.entries { try addCopies(of: entry.value, to: &copies) }
+      for field in dict.attributes { try addCopies(of: field.value, to: &copies) }
+    default: break
+    }
+  }
+
   /// For a file that another program changed since: names and tensors are still to be had.
   static func warning(_ error: CheckpointError) -> String {
     let place = error.place.map { "\($0): " } ?? ""

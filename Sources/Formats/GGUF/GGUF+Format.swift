@@ -24,6 +24,6 @@ extension Format {
       return report
     },
     limits:
-      "nothing; other programs see names, tensors and single values alone, tied tensors once, and types that GGUF lacks "
+      "nothing; other programs see names, tensors and single values alone, tied tensors twice, and types that GGUF lacks "
       + "(unsigned, bool, complex, 8-bit floats; five dimensions and more) as others of the same bytes")
 }

@@ -32,6 +32,7 @@ public enum GGUFFile {
       throw error.at("key '\(FlatCheckpoint.key)'").inFile(path)
     }
     try whole.checkContent()
+    try FlatTree.checkCopies(model.tensors.tensors, rest: rest)
     return (model.warnings, whole.recordedDigest)
   }
 

@@ -57,7 +57,7 @@ struct GGUFPlan {
   }
 
   private static func items(_ tensors: Dict) -> [Item]? {
-    guard tensors.kind == .plain, tensors.attributes.isEmpty else { return nil }
+    guard tensors.kind == .plain, tensors.attributes.isEmpty, !hasTies(tensors) else { return nil }
     var items: [Item] = []
     items.reserveCapacity(tensors.count)
     for entry in tensors.entries {
@@ -65,6 +65,12 @@ struct GGUFPlan {
       items.append(item)
     }
     return items
+  }
+
+  /// Ties need the text of a whole checkpoint.
+  private static func hasTies(_ tensors: Dict) -> Bool {
+    var table = TensorTable()
+    return !tensors.tensors.allSatisfy { table.insert($0.tensor).isNew }
   }
 
   private static func item(_ name: String, _ value: Value) -> Item? {
@@ -158,7 +164,7 @@ struct GGUFPlan {
   private mutating func addScalars(of root: Value) throws(CheckpointError) {
     let optimizers = Recogniser.sections(in: root).filter { $0.kind == .optimizer }.map(\.path)
     var taken: Set<Key> = [.string(GGUF.alignment), .string(FlatCheckpoint.key)]
-    for key in [GGUF.splitNumber, GGUF.splitCount, GGUF.splitTensors] { taken.insert(.string(key)) }
+    for key in [GGUF.architecture, GGUF.splitNumber, GGUF.splitCount, GGUF.splitTensors] { taken.insert(.string(key)) }
     var architecture = "unknown"
     var scalars: [(key: String, value: GGUFStoredValue)] = []
     try root.forEachLeaf { (path, text, value) throws(CheckpointError) in

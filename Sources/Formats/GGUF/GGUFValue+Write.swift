@@ -17,7 +17,8 @@ struct GGUFStoredValue {
     case .string(let text):
       type = .string
       guard append(text.utf8) else { return nil }
-    case .bytes(let text):
+    // Others would come back as a string.
+    case .bytes(let text) where String(validating: text, as: UTF8.self) == nil:
       type = .string
       guard append(text) else { return nil }
     case .int(let number):
@@ -39,7 +40,7 @@ struct GGUFStoredValue {
       var content: [UInt8] = []
       try tensor.source.withBytes { content = Array($0) }
       bytes += content
-    case .sequence(let kind, let items) where kind == .list || kind == .tuple:
+    case .sequence(let kind, let items) where kind == .list || kind == .tuple && items.isEmpty:
       guard nesting < GGUF.maximumNesting, let list = try Self.array(items, kind, nesting: nesting) else { return nil }
       (type, bytes) = (.array, list)
     default: return nil

@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// What Keras calls things in its files.
 enum Keras {
   /// The record of a `.keras` archive that holds the variables.
@@ -13,7 +15,7 @@ enum Keras {
   static let weightNames = "weight_names"
 
   /// The attribute of a tree's root that says which of Keras' files it was: `h5`, `weights.h5` or `keras`.
-  static let marker = "keras_file"
+  static let marker = NestedModel.attribute
 
   /// How deep groups may lie in each other.
   static let maximumDepth = 64

@@ -41,8 +41,6 @@ struct SafetensorsSet {
     }
     let stem = String(path.utf8.dropLast((isIndex ? Self.indexSuffix : Self.suffix).utf8.count)) ?? path
     let bytes = try write(plan, isSet ? shards : nil, stem: lastComponent(of: stem), in: parentFolder(of: path))
-    // The one file that a set replaces must go: readers would take it for the model still.
-    if isFile, isSet, options.replaces { unlink(path) }
     return Format.Written(
       contentDigest: nil, warnings: plan.warnings, bytes: bytes, path: isSet ? stem + Self.indexSuffix : nil)
   }
@@ -68,7 +66,9 @@ struct SafetensorsSet {
       return try FileStart(target).size
     }
     let index = "\(folder)/\(stem)\(Self.indexSuffix)"
-    try refuseExisting(index)
+    let single = "\(folder)/\(stem)\(Self.suffix)"
+    for other in [index, single] { try refuseExisting(other) }
+    let old = options.replaces ? Self.files(of: index) : []
     let names = Self.names(stem, shards.count)
     var outputs: [OutputFile] = []
     for (name, file) in zip(names, plan.files(shards)) {
@@ -83,9 +83,20 @@ struct SafetensorsSet {
     _ = try ParallelWriter().write([WriteJob(source: BufferSource(text), offset: 0)], to: last)
     for output in outputs { try output.commit(syncingFolder: false) }
     try last.commit()
+    // What the set replaces must go: readers would take the one file for the model still, and the rest is in the way.
+    if options.replaces { unlink(single) }
+    for name in old where name.hasPrefix("\(stem)-") && !names.contains(name) { unlink("\(folder)/\(name)") }
     var bytes = text.count
     for name in names { bytes += try FileStart("\(folder)/\(name)").size }
     return bytes
+  }
+
+  /// The files that an index names, all of them beside it.
+  private static func files(of index: String) -> [String] {
+    guard access(index, F_OK) == 0, let folder = try? PartsFolder(parentFolder(of: index)),
+      let known = try? WeightIndex(lastComponent(of: index), in: folder)
+    else { return [] }
+    return known.files.filter { !$0.utf8.contains(0x2F) }
   }
 
   private func refuseExisting(_ index: String) throws(CheckpointError) {

@@ -115,11 +115,14 @@ extension InspectView {
 extension InspectView {
   mutating func model(_ index: Int) {
     guard let value = root[listing.sections[index].section.path], let lens = StateDict(value) else { return }
-    let row = listing.sections[index]
+    let pickled = PickledModule(value).map { ", a pickled \(printable($0.className))" } ?? ""
+    model(lens, pickled, place(listing.sections[index]))
+  }
+
+  mutating func model(_ lens: StateDict, _ note: String, _ place: String) {
     let totals = ModelTotals(lens)
     let summary = totals.tensors > 0 ? totals.summary : "no plain tensor"
-    let pickled = PickledModule(value).map { ", a pickled \(printable($0.className))" } ?? ""
-    heading("Model", "\(summary)\(pickled)\(place(row))")
+    heading("Model", "\(summary)\(note)\(place)")
     var table = Table([
       Table.Column(title: "name", isFlexible: true),
       // The line below the table says it too when there is one type only.

@@ -27,8 +27,12 @@ struct InspectView {
     for section in listing.sections.indices where listing.sections[section].section.kind == .optimizer {
       optimizer(section)
     }
-    for section in listing.sections.indices where listing.sections[section].section.kind == .stateDict {
-      model(section)
+    if let whole = NestedModel.joined(root, listing.sections.map(\.section)) {
+      model(whole, "", "")
+    } else {
+      for section in listing.sections.indices where listing.sections[section].section.kind == .stateDict {
+        model(section)
+      }
     }
     others()
     if lines.count == 1 + (file.digest == nil ? 0 : 1) {

@@ -76,7 +76,7 @@ import Testing
   @Test func whatHasNoPlaceIsRefused() throws {
     let folder = TemporaryFolder()
     let tensor = try tensor([1], [1])
-    #expect(throws: CheckpointError.self) { try write(tensor, folder.file("d")) }
+    #expect(throws: CheckpointError.self) { try write(.sequence(.list, [tensor]), folder.file("d")) }
     let clash = dict(("a.b", tensor), ("a", dict(("b", tensor))))
     let error = #expect(throws: CheckpointError.self) { try write(clash, folder.file("d")) }
     #expect(error?.message.contains("'a.b'") == true)
@@ -155,6 +155,14 @@ import Testing
     for name in filesIn(folder.file("a")) {
       #expect(try readBytes(folder.file("a/\(name)")) == readBytes(folder.file("b/\(name)")))
     }
+  }
+
+  @Test func aTensorAloneBecomesAnEntry() throws {
+    let folder = TemporaryFolder()
+    let written = try DCPWriter.write(try tensor([1, 2], [2]), to: folder.file("a"), Format.WriteOptions())
+    #expect(written.warnings == ["a tensor alone is the entry 'tensor': a distributed checkpoint is a dict"])
+    let back = try Format.dcp.read(folder.file("a"), Format.ReadOptions()).checkpoint.root
+    #expect(try Diff(back, dict(("tensor", try tensor([1, 2], [2])))).isEqual)
   }
 }
 

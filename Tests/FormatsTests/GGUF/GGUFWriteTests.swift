@@ -53,6 +53,44 @@ import Testing
     #expect(try readBytes(folder.file("out.gguf")) == readBytes(ggufFixture(name)))
   }
 
+  /// The architecture's key is the loader's, whatever lies at its path.
+  @Test(arguments: [
+    dict(("general.architecture", .int(5))), dict(("general", dict(("architecture", .string("x"))))),
+  ])
+  func noKeyComesTwice(root: Value) throws {
+    _ = try write(root)
+    #expect(try ContentDigest.compute(written().root) == ContentDigest.compute(root))
+  }
+
+  /// What no reader of a model gives would come back as something else.
+  @Test(arguments: [Value.sequence(.tuple, [.string("a")]), .bytes(Array("text".utf8))])
+  func aTreeThatOnlyLooksLikeAModelIsWhole(value: Value) throws {
+    let root = dict(
+      ("tensors", dict(("w", try tensor([1], [1])))),
+      ("metadata", dict(("general.architecture", .string("x")), ("k", value))))
+    _ = try write(root)
+    #expect(try ContentDigest.compute(written().root) == ContentDigest.compute(root))
+  }
+
+  @Test func tiesOfAModelAreKept() throws {
+    let weight = try tensor([1, 2], [2])
+    let root = dict(
+      ("tensors", dict(("v", weight), ("w", weight))), ("metadata", dict(("general.architecture", .string("x")))))
+    _ = try write(root)
+    #expect(try ContentDigest.compute(written().root) == ContentDigest.compute(root))
+  }
+
+  /// FLT-11. The tree has the bytes of one name alone.
+  @Test(arguments: [1, 33]) func aFlippedByteOfATiedTensorIsFound(fromTheEnd: Int) throws {
+    let weight = try tensor([1, 2, 3, 4, 5, 6, 7, 8], [8])
+    _ = try write(dict(("v", weight), ("w", weight)))
+    #expect(try Format.gguf.verify(folder.file("out.gguf")).isSound)
+    var bytes = try readBytes(folder.file("out.gguf"))
+    bytes[bytes.count - fromTheEnd] ^= 1
+    writeBytes(bytes, to: folder.file("out.gguf"))
+    #expect(try !Format.gguf.verify(folder.file("out.gguf")).isSound)
+  }
+
   @Test func numbersWithoutATypeGetTheUsualOne() throws {
     let values: [(String, Value)] = [
       ("general.architecture", .string("x")), ("a", .int(5)), ("b", .int(-5)), ("c", .int(1 << 40)),

@@ -30,6 +30,15 @@ private func fixture(_ name: String) -> String { "\(fixtureFolder)/numpy/\(name)
     #expect(try readBytes(folder.file("out.npy")) == fileBytes(fixture(name)))
   }
 
+  @Test func headersAreNumPysByteForByte() {
+    let lines = ExpectedArray.lines("../numpy/headers.tsv")
+    #expect(lines.count == 99)
+    for line in lines {
+      let header = NumPyHeader.bytes(descr: "'<f4'", shape: line[0].split(separator: ",").compactMap { Int($0) })
+      #expect(header.map { hex($0, 2) }.joined() == line[1], "\(line[0])")
+    }
+  }
+
   @Test(arguments: ["../numpy/carried.npz", "types.npz", "others.npz"])
   func archivesComeBack(_ name: String) throws {
     let source = try NumPyFile.read("\(fixtureFolder)/data/\(name)").root

@@ -16,6 +16,7 @@ struct DCPFlattening {
   private var numbers = 0
   private var ties = 0
   private var dicts = 0
+  private var isWrapped = false
 
   private let flattensOptimizers: Bool
 
@@ -23,6 +24,11 @@ struct DCPFlattening {
   /// - Throws: `unsupported` for a tree that is no dict, and where two leaves would have one name.
   init(_ root: Value, flattensOptimizers: Bool = false) throws(CheckpointError) {
     self.flattensOptimizers = flattensOptimizers
+    if case .tensor = root {
+      isWrapped = true
+      try add(Dict([Dict.Entry(.string("tensor"), root)]), at: [], isState: false)
+      return
+    }
     guard case .dict(let dict) = root else {
       throw CheckpointError(
         .unsupported, "the tree is a \(root.typeName); a distributed checkpoint is a dict",
@@ -103,6 +109,7 @@ struct DCPFlattening {
   /// What the format cannot hold.
   var warnings: [String] {
     var lines: [String] = []
+    if isWrapped { lines.append("a tensor alone is the entry 'tensor': a distributed checkpoint is a dict") }
     if numbers > 0 { lines.append("\(numbers) keys that are no texts became texts; DCP has no others") }
     if dicts > 0 { lines.append("dicts became plain ones: DCP keeps neither their kind nor attributes as _metadata") }
     if ties > 0 {

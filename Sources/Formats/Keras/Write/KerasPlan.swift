@@ -25,7 +25,7 @@ struct KerasPlan {
       root.attributes = []
       return
     }
-    let flat = try FlatCheckpoint(tree, keepsTies: weightsAlone, carry: Self.carried)
+    let flat = try FlatCheckpoint(tree, keepsTies: true, carry: Self.carried)
     root = KerasNesting(flat.items.map { ($0.name, $0.tensor) }).root
     warnings.append(
       "the tree is none of Keras: other programs find its tensors by name, but no model of Keras loads them; "
