@@ -151,11 +151,32 @@ def test_a_bidirectional_layer_has_both_halves(ckpt, tmp_path):
         model.save_weights(source) if suffix == ".weights.h5" else model.save(source)
         checkpoint, _ = torch_layout(ckpt, source, tmp_path / f"model{suffix}.pt")
         network = torch.nn.GRU(3, 2, batch_first=True, bidirectional=True)
-        network.load_state_dict({key.split(".", 1)[1]: value for key, value in checkpoint["model"].items()})
+        state = {key.split(".", 1)[1]: value for key, value in checkpoint["model"].items()}
+        assert list(state) == list(network.state_dict())
+        network.load_state_dict(state)
         x = np.random.default_rng(2).standard_normal((4, 5, 3)).astype("float32")
         with torch.no_grad():
             found = network(torch.from_numpy(x))[0].numpy()
         assert np.allclose(found, model.predict(x, verbose=0), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_parameters_are_numbered_in_the_models_order(ckpt, tmp_path, suffix):
+    keras.utils.clear_session()
+    model = interleaved()
+    model.compile(keras.optimizers.Adam(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    numbers = np.random.default_rng(6)
+    for variable in model.variables + model.optimizer.variables[2:]:
+        variable.assign(numbers.standard_normal(variable.shape))
+    path = tmp_path / f"model{suffix}"
+    model.save_weights(path) if suffix == ".weights.h5" else model.save(path)
+    checkpoint, _ = torch_layout(ckpt, path, tmp_path / "model.pt")
+    moments = [v for v in model.optimizer.variables if v.path.endswith("_momentum")]
+    state = checkpoint["optimizer"]["state"]
+    assert len(state) == len(moments) == 90 * 6
+    for number, moment in enumerate(moments):
+        assert np.array_equal(state[number]["exp_avg"].numpy(), np.asarray(moment).T), number
 
 
 @pytest.mark.parametrize(
@@ -294,3 +315,66 @@ def test_a_choice_of_parameters_takes_their_optimizer_state_along(ckpt, tmp_path
     rest = ckpt.json("inspect", tmp_path / "b.h5")["tensors"]
     assert not any(tensor["shape"] == [5, 2] for tensor in rest)
     assert len(rest) == len(ckpt.json("inspect", source)["tensors"]) - 4
+
+
+class Twins(keras.Model):
+    """Attributes in an order that is not the alphabet's: a file tells nothing of it."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.second = keras.layers.Dense(units[0])
+        self.first = keras.layers.Dense(units[1])
+
+    def call(self, x):
+        return self.first(self.second(x))
+
+
+def branches():
+    layers, inputs = keras.layers, keras.Input((4, 6))
+    nested = keras.Sequential([keras.Input((4, 6)), layers.Dense(5), layers.BatchNormalization(), layers.Dense(6)])
+    a = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(nested(inputs))
+    b = layers.MultiHeadAttention(2, 3)(inputs, inputs)
+    frozen = layers.Dense(6, trainable=False)(b)
+    return keras.Model(inputs, layers.Dense(1)(layers.LayerNormalization()(layers.Add()([a, frozen]))))
+
+
+def interleaved():
+    layers = []
+    for _ in range(90):
+        layers += [keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.LayerNormalization()]
+    return keras.Sequential([keras.Input((4,)), *layers])
+
+
+@pytest.mark.parametrize(
+    "make, shape, suffix, is_told",
+    [
+        (lambda: Twins((3, 2)), (4,), ".weights.h5", True),
+        (lambda: Twins((4, 4)), (4,), ".weights.h5", False),
+        (branches, (4, 6), ".keras", True),
+        (branches, (4, 6), ".h5", True),
+        (interleaved, (4,), ".keras", True),
+        (interleaved, (4,), ".weights.h5", True),
+    ],
+)
+def test_the_optimizers_tensors_are_told_rightly_or_not_at_all(ckpt, tmp_path, make, shape, suffix, is_told):
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(2)
+    model = make()
+    model.build((None, *shape)) if not model.built else None
+    model.compile(keras.optimizers.Adam(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    numbers = np.random.default_rng(4)
+    for variable in model.variables + model.optimizer.variables[2:]:
+        variable.assign(numbers.standard_normal(variable.shape))
+    path = tmp_path / f"model{suffix}"
+    model.save_weights(path) if suffix == ".weights.h5" else model.save(path)
+    ckpt.succeed("convert", path, tmp_path / "plain.npz")
+    arrays = {name: array for name, array in np.load(tmp_path / "plain.npz").items() if array.dtype == np.float32}
+    by_bytes = {array.tobytes(): name for name, array in arrays.items()}
+    names = {v.path.replace("/", "_"): by_bytes[np.asarray(v).tobytes()] for v in model.trainable_variables}
+    slots = {}
+    for variable in model.optimizer.variables[2:]:
+        stem, slot = variable.path.split("/")[-1].rsplit("_", 1)
+        slots[by_bytes[np.asarray(variable).tobytes()]] = (names[stem], {"momentum": "exp_avg", "velocity": "exp_avg_sq"}[slot])
+    told = {t["path"]: (t["name"], t["slot"]) for t in ckpt.json("inspect", path)["tensors"] if "slot" in t}
+    assert told == (slots if is_told else {})

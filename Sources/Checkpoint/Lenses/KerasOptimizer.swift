@@ -29,12 +29,14 @@ public struct KerasOptimizer: Sendable {
       case .dict(let told)? = dict.attributes.first(where: { $0.name.hasSameBytes(as: Self.attribute) })?.value,
       case .string(let text)? = told["slots"]
     else { return nil }
+    var tensors: [Key: Tensor] = [:]
+    Self.collect(dict, "", &tensors)
     var slots: [Slot] = []
     var step: Tensor?
     var rate: Tensor?
     for line in text.utf8.split(separator: 0x0A) {
       let fields = line.split(separator: 0x09, omittingEmptySubsequences: false).map { String(Substring($0)) }
-      guard fields.count == 3, let tensor = Self.tensor(at: fields[0], in: dict) else { continue }
+      guard fields.count == 3, let tensor = tensors[.string(fields[0])] else { continue }
       switch fields[1] {
       case "step": step = tensor
       case "lr": rate = tensor
@@ -59,14 +61,17 @@ public struct KerasOptimizer: Sendable {
     return index[ObjectIdentifier(tensor.source)].map { slots[$0] }
   }
 
-  private static func tensor(at path: String, in dict: Dict) -> Tensor? {
-    var value = Value.dict(dict)
-    for part in path.utf8.split(separator: 0x2F) {
-      guard case .dict(let dict) = value, let next = dict[String(Substring(part))] else { return nil }
-      value = next
+  /// The tensors below a dictionary by their paths. As deep as the tree, which readers bound.
+  private static func collect(_ dict: Dict, _ path: String, _ found: inout [Key: Tensor]) {
+    for entry in dict.entries {
+      guard case .string(let name) = entry.key else { continue }
+      let place = path.isEmpty ? name : "\(path)/\(name)"
+      switch entry.value {
+      case .tensor(let tensor): found[.string(place)] = tensor
+      case .dict(let below): collect(below, place, &found)
+      default: break
+      }
     }
-    if case .tensor(let tensor) = value { return tensor }
-    return nil
   }
 
   private static func torch(_ slots: [Slot], step: Tensor?, options: [Dict.Entry]) -> Dict {

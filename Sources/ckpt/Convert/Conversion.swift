@@ -58,13 +58,17 @@ struct Conversion {
     let written = try write(changed.root, target, total)
     warnings += written.warnings + changed.overflowWarnings
     var digest = written.contentDigest
-    if digest == nil, takesDigests { digest = try CheckedSource.contentDigest(of: changed.root) }
+    // With other kernels than the tree's, what the file holds has another digest.
+    if digest == nil, takesDigests, command.layout != .keras {
+      digest = try CheckedSource.contentDigest(of: changed.root)
+    }
     let bytes: Int
     if let known = written.bytes { bytes = known } else { bytes = try FileStart(output).totalSize }
     return Converted(
       inputs: inputs, output: written.path ?? output, format: target,
       bytes: bytes, tensors: TensorTable(changed.root).tensors.count, digest: digest,
-      isLossless: transform.isIdentity && inputs.count == 1 && written.warnings.isEmpty && lost.isEmpty,
+      isLossless: transform.isIdentity && command.layout == nil && inputs.count == 1 && written.warnings.isEmpty
+        && lost.isEmpty,
       lost: lost.map(\.path), warnings: warnings)
   }
 

@@ -17,7 +17,8 @@ struct KerasLayers {
   private let file: KerasFile
   private let model: KerasModel?
 
-  init(_ file: KerasFile, _ model: KerasModel?) {
+  /// - Parameter parameters: the variables in the optimizer's order, as far as it is known: paths joined with dots.
+  init(_ file: KerasFile, _ model: KerasModel?, parameters: [String] = []) {
     (self.file, self.model) = (file, model)
     let isLegacy = file.form == .legacy
     var order: [[String]] = []
@@ -38,6 +39,29 @@ struct KerasLayers {
       }
     }
     joinNames()
+    if model == nil, !isLegacy { sort(by: parameters) }
+    sortHalves()
+  }
+
+  /// Without a description the optimizer's order is surer than where things lie in the file.
+  private mutating func sort(by parameters: [String]) {
+    let ranks = Dictionary(parameters.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    var last = -1
+    let keys = layers.map { layer -> Int in
+      let own = layer.variables.compactMap { ranks[$0.place.path.joined(separator: ".")] }.min()
+      // One that the optimizer does not have stays behind the one before it.
+      last = own ?? last
+      return last
+    }
+    layers = layers.indices.sorted { (keys[$0], $0) < (keys[$1], $1) }.map { layers[$0] }
+  }
+
+  /// The forward half of a bidirectional layer first, as in PyTorch; files have them by name.
+  private mutating func sortHalves() {
+    for index in layers.indices.dropLast()
+    where !layers[index].suffix.isEmpty && layers[index + 1].suffix.isEmpty
+      && layers[index].name.hasSameBytes(as: layers[index + 1].name)
+    { layers.swapAt(index, index + 1) }
   }
 
   /// Two layers of one name would overwrite each other: all such keep their places in the file.

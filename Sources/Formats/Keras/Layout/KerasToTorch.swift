@@ -12,6 +12,8 @@ struct KerasToTorch {
   /// What the optimizer keeps, by the path of a variable.
   private var moments: [String: [(slot: String, tensor: Tensor)]] = [:]
   private var used: Set<String> = []
+  /// The optimizer's tensors by their paths in it.
+  private let kept: [[String]: Tensor]
 
   /// - Throws: `usage` where no layer is known.
   static func convert(_ file: KerasFile) throws(CheckpointError) -> Checkpoint {
@@ -23,10 +25,13 @@ struct KerasToTorch {
     self.file = file
     description = KerasModel(file)
     slots = KerasSlots(file, description)
+    let own = file.places.filter { $0.path.first == "optimizer" || $0.path.first == Keras.optimizerWeights }
+    kept = Dictionary(own.map { (Array($0.path.dropFirst()), $0.tensor) }, uniquingKeysWith: { first, _ in first })
   }
 
   private mutating func run() throws(CheckpointError) -> Checkpoint {
-    let layers = KerasLayers(file, description)
+    let layers = KerasLayers(
+      file, description, parameters: slots.lines.filter { !$0.parameter.isEmpty }.map(\.parameter))
     guard !layers.layers.isEmpty else {
       throw CheckpointError(
         .usage, "no layer is known here that PyTorch has too",
@@ -51,13 +56,15 @@ struct KerasToTorch {
     var states: [[Dict.Entry]] = []
     for (role, place) in layer.variables {
       let path = place.path.joined(separator: ".")
-      let kept = converts ? moments[path] ?? [] : []
+      let moments = converts ? moments[path] ?? [] : []
       for form in try KerasForm.torch(layer.kind, role) {
         let name = "\(layer.name).\(form.name)\(layer.suffix)"
         entries.append(Dict.Entry(.string(name), .tensor(try form.change(place.tensor))))
         guard form.isParameter else { continue }
         var state: [Dict.Entry] = []
-        for moment in kept { state.append(Dict.Entry(.string(moment.slot), .tensor(try form.moment(moment.tensor)))) }
+        for moment in moments {
+          state.append(Dict.Entry(.string(moment.slot), .tensor(try form.moment(moment.tensor))))
+        }
         states.append(state)
       }
     }
@@ -75,7 +82,7 @@ struct KerasToTorch {
   /// Whether its state has a form in PyTorch, which is Adam's.
   private mutating func readMoments() -> Bool {
     for line in slots.lines where !line.parameter.isEmpty {
-      guard let tensor = file.optimizerTensor(line.path) else { continue }
+      guard let tensor = kept[line.path] else { continue }
       moments[line.parameter, default: []].append((line.slot, tensor))
     }
     let known: Set<String> = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
@@ -87,7 +94,7 @@ struct KerasToTorch {
 
   private func number(_ slot: String) throws(CheckpointError) -> Double? {
     guard let line = slots.lines.first(where: { $0.slot == slot && $0.parameter.isEmpty }),
-      let tensor = file.optimizerTensor(line.path), tensor.count == 1
+      let tensor = kept[line.path], tensor.count == 1
     else { return nil }
     switch tensor.dtype {
     case .float32: return try tensor.elements(as: Float.self).first.map(Double.init)
@@ -204,19 +211,6 @@ struct KerasToTorch {
       }
     }
     return file.root.keeping(kept, [])
-  }
-}
-
-extension KerasFile {
-  /// A tensor by its path in the optimizer.
-  func optimizerTensor(_ path: [String]) -> Tensor? {
-    var value: Value? = root[form == .legacy ? Keras.optimizerWeights : "optimizer"]
-    for part in path {
-      guard case .dict(let dict)? = value else { return nil }
-      value = dict[part]
-    }
-    if case .tensor(let tensor)? = value { return tensor }
-    return nil
   }
 }
 

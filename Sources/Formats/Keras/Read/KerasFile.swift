@@ -23,7 +23,7 @@ struct KerasFile {
       let file = try MappedFile(path)
       var reader = KerasReader(HDF5Content(file))
       root = try reader.read()
-      (places, warnings, bytes) = (reader.places, reader.warnings, file.count)
+      (places, warnings, bytes) = (reader.writtenPlaces, reader.warnings, file.count)
       self.form = form
       finish(reader)
     } catch {
@@ -33,7 +33,7 @@ struct KerasFile {
 
   init(form: Form, root: Dict, reader: KerasReader, bytes: Int) {
     (self.form, self.root, self.bytes) = (form, root, bytes)
-    (places, warnings) = (reader.places, reader.warnings)
+    (places, warnings) = (reader.writtenPlaces, reader.warnings)
     finish(reader)
   }
 
@@ -47,7 +47,6 @@ struct KerasFile {
       problems.append("the lists of names have what is not in the file: \(listed(reader.missing))")
       warnings += problems
     }
-    places.sort { $0.address < $1.address }
     mark()
   }
 

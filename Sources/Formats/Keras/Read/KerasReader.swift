@@ -16,6 +16,7 @@ struct KerasReader {
 
   let content: HDF5Content
   private(set) var places: [Place] = []
+  private var groupAddresses: [[String]: UInt64] = [:]
   private(set) var warnings: [String] = []
   /// Names in the lists that lead to no dataset.
   private(set) var missing: [String] = []
@@ -41,6 +42,24 @@ struct KerasReader {
     return dict
   }
 
+  /// The tensors in the order in which their groups were written, those of a group in the order of their names.
+  ///
+  /// Headers lie one after the other as they are written, but that libhdf5 fills holes before them: so the last of what
+  /// belongs to a layer tells where it comes.
+  var writtenPlaces: [Place] {
+    var last: [[String]: UInt64] = [:]
+    for place in places {
+      let group = Array(place.path.dropLast())
+      let own = [groupAddresses[group] ?? 0, groupAddresses[Array(group.dropLast())] ?? 0, place.address]
+      last[group] = max(last[group] ?? 0, own.max() ?? 0)
+    }
+    let keys = places.map { (group: last[Array($0.path.dropLast())] ?? 0, name: $0.path.last ?? "") }
+    return places.indices.sorted { a, b in
+      if keys[a].group != keys[b].group { return keys[a].group < keys[b].group }
+      return KerasOrder.precedes(keys[a].name, keys[b].name)
+    }.map { places[$0] }
+  }
+
   private mutating func read(
     _ group: borrowing Group, _ path: [String], order inherited: KerasOrder?
   ) throws(CheckpointError) -> Dict {
@@ -64,6 +83,7 @@ struct KerasReader {
             .unsupported, "is another link to a group that was met before", place: "/" + below.joined(separator: "/"),
             advice: "Keras writes no such links. Do not trust this file.")
         }
+        groupAddresses[below] = object.address
         let child = try hdf5 { () throws(HDF5Error) in try group.openGroup(link.name) }
         entries.append(Dict.Entry(.string(link.name), .dict(try read(child, below, order: order.below(link.name)))))
       case .dataset:

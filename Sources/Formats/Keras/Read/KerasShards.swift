@@ -68,7 +68,7 @@ struct KerasShards {
       do throws(CheckpointError) {
         var reader = KerasReader(HDF5Content(mapped))
         root = try merged(root, try reader.read(), "")
-        places += reader.places.sorted { $0.address < $1.address }
+        places += reader.writtenPlaces
         warnings += reader.warnings.map { "\(file): \($0)" }
       } catch {
         throw error.inFile(mapped.path)
