@@ -54,7 +54,7 @@ struct KerasLayers {
 extension KerasLayers {
   private func numbered(_ path: [String], _ places: [KerasReader.Place]) -> KerasLayer? {
     guard places.allSatisfy({ $0.path.dropLast().last == Keras.variables }) else { return nil }
-    let described = model?.layers.last { path.starts(with: $0.path) }
+    let described = model?.layer(around: path)
     var inner = path
     if inner.last == "cell" { inner.removeLast() }
     var suffix = ""

@@ -4,12 +4,20 @@ import Checkpoint
 /// model's description, or from where in the file the variables are, and held against the shapes of the optimizer's.
 struct KerasVariables {
   private let orders: [[KerasReader.Place]]
+  /// A layer whose parts may come in several orders: nothing is guessed then.
+  let unclear: String?
 
   init(_ file: KerasFile, _ model: KerasModel?) {
     let own = file.places.filter { $0.path.first != "optimizer" && $0.path.dropLast().last == Keras.variables }
-    let trainable = own.filter { Self.mayTrain($0, model, own) }
+    let sizes = Dictionary(own.map { ($0.path.dropLast(), 1) }, uniquingKeysWith: +)
+    var trainable = own.filter { Self.mayTrain($0, model, count: sizes[$0.path.dropLast()] ?? 0) }
+    (trainable, unclear) = KerasParts(model).sorted(trainable)
+    guard unclear == nil else {
+      orders = []
+      return
+    }
     var orders: [[KerasReader.Place]] = []
-    if let model { orders.append(Self.inModelsOrder(trainable, model)) }
+    if let model { orders.append(Self.inOrder(trainable, of: model)) }
     // Keras writes the layers one after the other. Names that count up in that order confirm that it is the model's.
     if Self.countsUp(trainable) { orders.append(trainable) }
     self.orders = orders
@@ -25,22 +33,22 @@ struct KerasVariables {
     return found.first.map { $0.map { $0.path.joined(separator: ".") } }
   }
 
-  private static func mayTrain(
-    _ place: KerasReader.Place, _ model: KerasModel?, _ all: [KerasReader.Place]
-  ) -> Bool {
+  /// - Parameter count: how many variables are in the same group.
+  private static func mayTrain(_ place: KerasReader.Place, _ model: KerasModel?, count: Int) -> Bool {
     guard place.tensor.dtype.isFloatingPoint, !place.path.contains("seed_generator") else { return false }
     let layer = place.path.dropLast(2)
-    if let known = model?.layers.last(where: { layer.starts(with: $0.path) }), !known.isTrainable { return false }
+    if let known = model?.layer(around: layer), !known.isTrainable { return false }
     guard let name = layer.last, let index = Int(place.path.last ?? "") else { return false }
     let stem = KerasOrder.stem(name)
     if stem == "normalization" { return false }
     guard stem == "batch_normalization" else { return true }
     // The last two are the moving mean and variance.
-    return index < all.filter { $0.path.dropLast() == place.path.dropLast() }.count - 2
+    return index < count - 2
   }
 
   /// Variables in the order in which the model has its layers: as its description says, else as they lie in the file.
   static func inModelsOrder(_ places: [KerasReader.Place], _ model: KerasModel?) -> [KerasReader.Place] {
+    let places = KerasParts(model).sorted(places).places
     if let model { return inOrder(places, of: model) }
     return places
   }
