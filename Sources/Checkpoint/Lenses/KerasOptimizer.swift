@@ -30,11 +30,12 @@ public struct KerasOptimizer: Sendable {
       case .string(let text)? = told["slots"]
     else { return nil }
     var slots: [Slot] = []
+    var search = TensorSearch(dict)
     var step: Tensor?
     var rate: Tensor?
     for line in text.utf8.split(separator: 0x0A) {
       let fields = line.split(separator: 0x09, omittingEmptySubsequences: false).map { String(Substring($0)) }
-      guard fields.count == 3, let tensor = Self.tensor(at: fields[0], in: dict) else { continue }
+      guard fields.count == 3, let tensor = search.tensor(at: fields[0]) else { continue }
       switch fields[1] {
       case "step": step = tensor
       case "lr": rate = tensor
@@ -59,14 +60,30 @@ public struct KerasOptimizer: Sendable {
     return index[ObjectIdentifier(tensor.source)].map { slots[$0] }
   }
 
-  private static func tensor(at path: String, in dict: Dict) -> Tensor? {
-    var value = Value.dict(dict)
-    for part in path.utf8.split(separator: 0x2F) {
-      guard case .dict(let dict) = value, let next = dict[String(Substring(part))] else { return nil }
-      value = next
+  /// Finds tensors by paths with slashes. A group's entries are indexed once: optimizers have tens of thousands.
+  private struct TensorSearch {
+    private let root: Dict
+    private var groups: [Key: [Key: Value]] = [:]
+
+    init(_ root: Dict) { self.root = root }
+
+    mutating func tensor(at path: String) -> Tensor? {
+      let parts = path.utf8.split(separator: 0x2F).map { String(Substring($0)) }
+      guard let name = parts.last else { return nil }
+      let key = Key.string(parts.dropLast().joined(separator: "/"))
+      if groups[key] == nil { groups[key] = entries(parts.dropLast()) }
+      if case .tensor(let tensor)? = groups[key]?[.string(name)] { return tensor }
+      return nil
     }
-    if case .tensor(let tensor) = value { return tensor }
-    return nil
+
+    private func entries(_ path: ArraySlice<String>) -> [Key: Value] {
+      var dict = root
+      for part in path {
+        guard case .dict(let next)? = dict[part] else { return [:] }
+        dict = next
+      }
+      return Dictionary(dict.entries.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
   }
 
   private static func torch(_ slots: [Slot], step: Tensor?, options: [Dict.Entry]) -> Dict {

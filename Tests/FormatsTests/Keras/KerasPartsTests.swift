@@ -61,4 +61,28 @@ import Testing
     let names = KerasVariables(file, nil).names(fitting: Array(repeating: [1], count: 6000))
     #expect(names?.count == 6000 && names?.last == "layers.batch_normalization_2999.vars.1")
   }
+
+  /// Each slot was looked for among all others.
+  @Test func slotsAreFoundByAnIndex() throws {
+    let tensor = try Tensor(dtype: .float32, shape: [1], source: BufferSource(elements: [Float(1)]))
+    let range = 0..<20_000
+    let entries = range.map { Dict.Entry(.string(String($0)), .tensor(tensor)) }
+    let lines = range.map { "vars/\($0)\texp_avg\tlayer.\($0)\n" }.joined()
+    let told = Dict([Dict.Entry(.string("slots"), .string(lines))])
+    let optimizer = Dict(
+      [Dict.Entry(.string("vars"), .dict(Dict(entries)))],
+      attributes: [Record.Field(KerasOptimizer.attribute, .dict(told))])
+    #expect(KerasOptimizer(.dict(optimizer))?.slots.count == range.count)
+  }
+
+  @Test func kernelsInTheLayoutOfCuDNNStay() throws {
+    func layers(bias: Int) throws -> KerasLayers {
+      let places = try places([
+        ("lstm/lstm/kernel:0", [3, 8]), ("lstm/lstm/recurrent_kernel:0", [2, 8]), ("lstm/lstm/bias:0", [bias]),
+      ])
+      return KerasLayers(KerasFile(form: .legacy, root: Dict(), places: places, warnings: [], bytes: 0), nil)
+    }
+    #expect(try layers(bias: 8).layers.map(\.kind) == [.lstm])
+    #expect(try layers(bias: 16).layers.isEmpty && layers(bias: 16).rest.count == 3)
+  }
 }

@@ -148,6 +148,8 @@ extension KerasLayers {
     let roles = variables.map(\.role)
     func shape(_ role: KerasRole) -> [Int]? { variables.first { $0.role == role }?.shape }
     if let kernel = shape(.kernel), let recurrent = shape(.recurrentKernel) {
+      // CuDNNLSTM and CuDNNGRU have both biases in one row, and kernels in cuDNN's layout, which is another.
+      if let bias = shape(.bias), bias.count == 1, kernel.last == bias[0] / 2 { return nil }
       return Self.recurrent([kernel, recurrent])
     }
     let className = model?.layers.last { $0.name == name }?.className

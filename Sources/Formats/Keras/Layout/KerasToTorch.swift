@@ -5,6 +5,8 @@ struct KerasToTorch {
   private let file: KerasFile
   private let description: KerasModel?
   private let slots: KerasSlots
+  /// The optimizer's, by their paths in it.
+  private let tensors: [[String]: Tensor]
   private(set) var warnings: [String] = []
   private var model: [Dict.Entry] = []
   /// The parameters in the model's order, each with its tensors in the optimizer.
@@ -23,6 +25,9 @@ struct KerasToTorch {
     self.file = file
     description = KerasModel(file)
     slots = KerasSlots(file, description)
+    let home = file.form == .legacy ? Keras.optimizerWeights : "optimizer"
+    let own = file.places.filter { $0.path.first == home }.map { (Array($0.path.dropFirst()), $0.tensor) }
+    tensors = Dictionary(own, uniquingKeysWith: { first, _ in first })
   }
 
   private mutating func run() throws(CheckpointError) -> Checkpoint {
@@ -75,7 +80,7 @@ struct KerasToTorch {
   /// Whether its state has a form in PyTorch, which is Adam's.
   private mutating func readMoments() -> Bool {
     for line in slots.lines where !line.parameter.isEmpty {
-      guard let tensor = file.optimizerTensor(line.path) else { continue }
+      guard let tensor = tensors[line.path] else { continue }
       moments[line.parameter, default: []].append((line.slot, tensor))
     }
     let known: Set<String> = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
@@ -87,7 +92,7 @@ struct KerasToTorch {
 
   private func number(_ slot: String) throws(CheckpointError) -> Double? {
     guard let line = slots.lines.first(where: { $0.slot == slot && $0.parameter.isEmpty }),
-      let tensor = file.optimizerTensor(line.path), tensor.count == 1
+      let tensor = tensors[line.path], tensor.count == 1
     else { return nil }
     switch tensor.dtype {
     case .float32: return try tensor.elements(as: Float.self).first.map(Double.init)
@@ -204,19 +209,6 @@ struct KerasToTorch {
       }
     }
     return file.root.keeping(kept, [])
-  }
-}
-
-extension KerasFile {
-  /// A tensor by its path in the optimizer.
-  func optimizerTensor(_ path: [String]) -> Tensor? {
-    var value: Value? = root[form == .legacy ? Keras.optimizerWeights : "optimizer"]
-    for part in path {
-      guard case .dict(let dict)? = value else { return nil }
-      value = dict[part]
-    }
-    if case .tensor(let tensor)? = value { return tensor }
-    return nil
   }
 }
 
