@@ -17,7 +17,7 @@ enum KerasLayerKind: Equatable {
     case "embedding": self = .embedding
     case "batch_normalization": self = .batchNorm
     case "layer_normalization", "group_normalization": self = .layerNorm
-    case "lstm", "cu_dnnlstm", "lstm_cell": self = .lstm
+    case "lstm", "lstm_cell": self = .lstm
     case "gru", "gru_cell": self = .gru
     case "simple_rnn", "simple_rnn_cell": self = .simpleRNN
     default: return nil

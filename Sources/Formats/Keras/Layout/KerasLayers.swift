@@ -78,7 +78,7 @@ struct KerasLayers {
 extension KerasLayers {
   private func numbered(_ path: [String], _ places: [KerasReader.Place]) -> KerasLayer? {
     guard places.allSatisfy({ $0.path.dropLast().last == Keras.variables }) else { return nil }
-    let described = model?.layers.last { path.starts(with: $0.path) }
+    let described = model?.layer(around: path)
     var inner = path
     if inner.last == "cell" { inner.removeLast() }
     var suffix = ""
@@ -172,6 +172,8 @@ extension KerasLayers {
     let roles = variables.map(\.role)
     func shape(_ role: KerasRole) -> [Int]? { variables.first { $0.role == role }?.shape }
     if let kernel = shape(.kernel), let recurrent = shape(.recurrentKernel) {
+      // CuDNNLSTM and CuDNNGRU have both biases in one row, and kernels in cuDNN's layout, which is another.
+      if let bias = shape(.bias), bias.count == 1, kernel.last == bias[0] / 2 { return nil }
       return Self.recurrent([kernel, recurrent])
     }
     let className = model?.layers.last { $0.name == name }?.className

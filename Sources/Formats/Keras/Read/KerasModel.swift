@@ -12,7 +12,11 @@ struct KerasModel {
     var isTrainable: Bool
   }
 
-  private(set) var layers: [Layer] = []
+  private(set) var layers: [Layer] = [] {
+    didSet { if let last = layers.last { places[last.path] = layers.count - 1 } }
+  }
+  /// The layers' indices by their paths.
+  private var places: [[String]: Int] = [:]
   /// `Adam` and its settings.
   private(set) var optimizer: (className: String, config: Dict)?
 
@@ -28,9 +32,27 @@ struct KerasModel {
     }
   }
 
+  /// The innermost layer that a path leads into.
+  func layer(around path: some RandomAccessCollection<String>) -> Layer? {
+    var path = Array(path)
+    while !path.isEmpty {
+      if let index = places[path] { return layers[index] }
+      path.removeLast()
+    }
+    return nil
+  }
+
   private mutating func readOptimizer(_ value: Value?) {
     guard case .dict(let found)? = value, case .string(let name)? = found["class_name"] else { return }
-    if case .dict(let config)? = found["config"] { optimizer = (name, config) }
+    guard case .dict(let config)? = found["config"] else { return }
+    // Mixed precision: an optimizer that scales the loss, around the one with the slots.
+    if case .dict(let inner)? = config["inner_optimizer"], case .string(let name)? = inner["class_name"],
+      case .dict(let config)? = inner["config"]
+    {
+      optimizer = (name, config)
+    } else {
+      optimizer = (name, config)
+    }
   }
 
   /// The layers of a model, and of those in it.

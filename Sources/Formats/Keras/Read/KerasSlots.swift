@@ -69,16 +69,24 @@ extension KerasSlots {
       warnings.append("the optimizer's class is not known here: its variables keep their numbers")
       return
     }
-    for form in kind.forms {
-      guard let count = form.count(rest.count), let shapes = form.shapes(rest.map(\.tensor.shape), count) else {
-        continue
-      }
-      let order = KerasVariables(file, model)
-      guard let names = order.names(fitting: shapes) else { continue }
+    let settings = model?.optimizer?.config
+    let order = KerasVariables(file, model)
+    var found: [(form: KerasOptimizerKind.Form, count: Int, names: [String])] = []
+    for form in settings.map({ [kind.form($0)] }) ?? kind.forms {
+      guard let count = form.count(rest.count), let shapes = form.shapes(rest.map(\.tensor.shape), count),
+        let names = order.names(fitting: shapes)
+      else { continue }
+      found.append((form, count, names))
+    }
+    if found.count == 1, let (form, count, names) = found.first, settings != nil || form.before.isEmpty {
       for (index, place) in rest.enumerated() {
         guard let (slot, variable) = form.slot(index, count) else { continue }
         add(place.path.dropFirst(), slot, names[variable])
       }
+      return
+    }
+    if found.count > 1 {
+      warnings.append("the optimizer's variables may be slots of several kinds: they keep their numbers")
       return
     }
     warnings.append("no order of the model's variables fits the optimizer's: its variables keep their numbers")
@@ -116,11 +124,12 @@ extension KerasSlots {
     for place in file.places where place.path.first == Keras.optimizerWeights {
       let parts = Self.plain(place.path.dropFirst().joined(separator: "/")).split(separator: "/").map(String.init)
       guard let last = parts.last else { continue }
+      let kind = (model?.optimizer?.className ?? parts.first).flatMap { KerasOptimizerKind($0) }
       switch last {
       case "iter", "iteration", "iterations": add(place.path.dropFirst(), "step")
       case "learning_rate": add(place.path.dropFirst(), "lr")
       default:
-        if let (slot, parameter) = Self.slot(parts, variables) ?? Self.flatSlot(last, flat) {
+        if let (slot, parameter) = Self.slot(parts, variables, kind) ?? Self.flatSlot(last, flat, kind) {
           add(place.path.dropFirst(), slot, parameter)
         }
       }
@@ -137,9 +146,12 @@ extension KerasSlots {
     "m": "exp_avg", "v": "exp_avg_sq", "vhat": "max_exp_avg_sq", "momentum": "momentum_buffer",
   ]
 
-  private static func slot(_ parts: [String], _ variables: [String: String]) -> (String, String)? {
+  private static func slot(
+    _ parts: [String], _ variables: [String: String], _ kind: KerasOptimizerKind?
+  ) -> (String, String)? {
     for index in parts.indices.reversed() {
-      guard let slot = words[parts[index]] else { continue }
+      guard var slot = words[parts[index]] else { continue }
+      if kind == .adamax, parts[index] == "v" { slot = "exp_inf" }
       let name = parts[..<index] + parts[(index + 1)...]
       for start in name.indices {
         if let path = variables[name[start...].joined(separator: "/")] { return (slot, path) }
@@ -148,10 +160,11 @@ extension KerasSlots {
     return nil
   }
 
-  private static func flatSlot(_ name: String, _ variables: [String: String]) -> (String, String)? {
-    for (end, slot) in [("_velocity_hat", "max_exp_avg_sq"), ("_momentum", "exp_avg"), ("_velocity", "exp_avg_sq")]
-    where name.hasSuffix(end) {
-      if let path = variables[String(name.dropLast(end.count))] { return (slot, path) }
+  private static func flatSlot(
+    _ name: String, _ variables: [String: String], _ kind: KerasOptimizerKind?
+  ) -> (String, String)? {
+    for (end, slot) in kind?.words ?? [] where name.hasSuffix("_\(end)") {
+      if let path = variables[String(name.dropLast(end.count + 1))] { return (slot, path) }
     }
     return nil
   }

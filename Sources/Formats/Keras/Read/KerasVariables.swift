@@ -164,7 +164,15 @@ struct KerasVariables {
       unit.groups = sure.indices.sorted { sure[$0] < sure[$1] }.map { unit.groups[$0] }
       return true
     }
+    // A list has an order of its own, in which the file has it.
+    let lists = Set(unit.groups.map { list(of: $0[0].path) })
+    if lists.count == 1, lists.first != .some(nil) { return true }
     return Set(unit.groups.map { $0.map(\.tensor.shape) }).count == unit.groups.count
+  }
+
+  /// The list of cells that a variable lies in, where it does.
+  private static func list(of path: [String]) -> [String]? {
+    path.lastIndex(of: "cells").map { Array(path[...$0]) }
   }
 
   /// - Parameters:
