@@ -120,7 +120,8 @@ def test_tables(ckpt, folder, text, words):
     ("out: run", "out: data.npz", 73, ["data.npz", "--out"]),
     ("out: run", "out: /proc/run", 73, ["/proc/run", "--out"]),
     ("out: run", "out: run\ninit: none.pt", 66, ["none.pt"]),
-    ("out: run", "out: run\ninit: data.npz", 65, ["data.npz"]),
+    ("out: run", "out: run\ninit: config.yaml", 65, ["config.yaml"]),
+    ("out: run", "out: run\ninit: data.npz", 64, ["data.npz", "does not fit", "missing: 0.weight"]),
 ])
 def test_files(ckpt, folder, old, new, code, words):
     refuse(ckpt, folder, changed(old, new), code, *words)
