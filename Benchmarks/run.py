@@ -176,9 +176,11 @@ class Bench:
 
         many = self.make("flat.safetensors", SMALL_BYTES, SMALL_COUNT)
         title = "list 10 000 tensors of a safetensors file"
-        name, script = "ckpt inspect --tensors, whole process", "a Python script with safetensors, whole process"
-        times = self.whole_process({name: [self.ckpt, "inspect", "--tensors", many], script: [sys.executable, "-c", LIST_SCRIPT, many]}, rounds=10)
-        self.milliseconds(title, times, {name: 1000 * statistics.median(times[script]) / 5})
+        json_name, table_name = "ckpt inspect --json, whole process", "ckpt inspect --tensors (a table), whole process"
+        script = "a Python script with safetensors, whole process"
+        commands = {json_name: [self.ckpt, "inspect", "--json", many], table_name: [self.ckpt, "inspect", "--tensors", many]}
+        times = self.whole_process(commands | {script: [sys.executable, "-c", LIST_SCRIPT, many]}, rounds=15)
+        self.milliseconds(title, times, {json_name: 1000 * statistics.median(times[script]) / 5})
         ours = Variant("our library opens it, in process", [self.library, "open", many], own_clock=True)
         theirs = Variant("safetensors opens it, in process", [*PEERS, "open", many], own_clock=True)
         opened = {variant.name: [self.run(variant) for _ in range(5)] for variant in (theirs, ours)}
