@@ -3,11 +3,11 @@
 A dtype is torch's; None where the library has no such type and the file holds its bits as another.
 """
 
-import json
 import os
 
 import numpy as np
 import torch
+from checkpoints import tensors
 
 # Where GGUF has no type, and as what the bits are stored.
 GGUF_TYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64"}
@@ -21,19 +21,8 @@ def facts(tensor):
     return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
-def flat(tree, path=()):
-    if isinstance(tree, torch.Tensor):
-        yield ".".join(path), tree
-    elif isinstance(tree, dict):
-        for key, item in tree.items():
-            yield from flat(item, (*path, str(key)))
-    elif isinstance(tree, (list, tuple)):
-        for index, item in enumerate(tree):
-            yield from flat(item, (*path, str(index)))
-
-
 def read_pt(path):
-    return {name: facts(tensor) for name, tensor in flat(torch.load(path, weights_only=True))}
+    return {name: facts(tensor) for name, tensor in tensors(torch.load(path, weights_only=True))}
 
 
 def read_ckpt(path):
@@ -65,7 +54,7 @@ def read_dcp(path):
 
     state = {}
     _load_state_dict(state, storage_reader=FileSystemReader(path), planner=_EmptyStateDictLoadPlanner(), no_dist=True)
-    return {name: facts(tensor) for name, tensor in flat(state)}
+    return {name: facts(tensor) for name, tensor in tensors(state)}
 
 
 def read_safetensors(path):

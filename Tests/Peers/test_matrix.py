@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from checkpoints import FOLDER
+from checkpoints import FOLDER, tensors
 from conftest import ROOT
-from matrix_readers import READERS, facts, flat
+from matrix_readers import READERS, facts
 
 DOCUMENT = ROOT / "spec" / "conversions.md"
 SUFFIXES = {
@@ -77,7 +77,7 @@ def sources(ckpt, kinds, tmp_path_factory):
             return FOREIGN[kind](path)
         start = TRAINING if what == "training" else folder / "weights.pt"
         model = torch.load(start, weights_only=True)
-        expected = {name: facts(tensor) for name, tensor in flat(model.get("model", model))}
+        expected = {name: facts(tensor) for name, tensor in tensors(model.get("model", model))}
         if kind == "npy":
             ckpt.succeed("convert", start, path, "--include", ONE)
             return path, {"": expected[ONE]}
@@ -91,10 +91,10 @@ def make_onnx(path):
     """The types that ONNX has, by the real library."""
     import onnx
 
-    tensors = {name: tensor.numpy() for name, tensor in WEIGHTS.items() if tensor.dtype not in (torch.bfloat16, torch.float8_e4m3fn)}
-    initializers = [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()]
+    arrays = {name: tensor.numpy() for name, tensor in WEIGHTS.items() if tensor.dtype not in (torch.bfloat16, torch.float8_e4m3fn)}
+    initializers = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], initializers)), path)
-    return path, {name: facts(array) for name, array in tensors.items()}
+    return path, {name: facts(array) for name, array in arrays.items()}
 
 
 def make_keras(path):

@@ -61,20 +61,3 @@ extension DCPVerification {
     }
   }
 }
-
-extension VerifyReport {
-  /// Does something; gives what it throws of damage as a problem.
-  static func problem(
-    at place: String? = nil, _ body: () throws(CheckpointError) -> Void
-  ) throws(CheckpointError) -> [Problem] {
-    do throws(CheckpointError) {
-      try body()
-      return []
-    } catch {
-      guard error.code == .damaged || error.code == .unsupported else { throw error }
-      // The file may be one of many.
-      let parts = [error.file, error.place ?? place].compactMap { $0 }
-      return [Problem(parts.isEmpty ? "folder" : parts.joined(separator: ": "), error.message)]
-    }
-  }
-}

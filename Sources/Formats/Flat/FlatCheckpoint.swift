@@ -4,7 +4,7 @@ import Checkpoint
 ///
 /// A model's tensors have the names that the model gives them, an optimizer's slots are `optimizer.<slot>.<param>`, any
 /// other tensor has its path for a name. The rest is the tree itself in packed JSON, with names where the tensors are;
-/// `tree(_:rest:)` puts both together again.
+/// `FlatTree` puts both together again.
 struct FlatCheckpoint {
   /// A tensor as the file is to have it.
   struct Item {

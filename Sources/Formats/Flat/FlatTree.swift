@@ -24,11 +24,6 @@ enum FlatTree {
     return Checkpoint(root: root, recordedDigest: digest)
   }
 
-  /// The tree alone.
-  static func tree(_ tensors: [(name: String, tensor: Tensor)], rest: [UInt8]) throws(CheckpointError) -> Value {
-    try checkpoint(tensors, rest: rest).root
-  }
-
   /// Holds tensors that are there under two names, since the format has no ties, against each other.
   ///
   /// - Throws: `damaged` where they differ: the tree has only one of them.

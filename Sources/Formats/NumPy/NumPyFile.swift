@@ -74,14 +74,14 @@ public enum NumPyFile {
     let file = try MappedFile(path)
     var report = VerifyReport()
     if isArray(file.bytes) || file.count == 0 {
-      report.problems = try VerifyReport.fileProblem { () throws(CheckpointError) in
+      report.problems = try VerifyReport.problem(at: "file", namesFile: false) { () throws(CheckpointError) in
         report.warnings = try read(path).warnings
       }
       report.checked = ["header", "size"]
       if report.isSound { report.warnings.append(".npy files record no checksums") }
       return report
     }
-    report.problems += try VerifyReport.fileProblem { () throws(CheckpointError) in
+    report.problems += try VerifyReport.problem(at: "file", namesFile: false) { () throws(CheckpointError) in
       let zip = try open(file)
       report.checked.append("structure: \(zip.entries.count) records, none overlapping")
       let problems = try checkRecords(zip)
@@ -105,7 +105,7 @@ public enum NumPyFile {
   private static func checkRecords(_ zip: ZipArchive) throws(CheckpointError) -> [VerifyReport.Problem] {
     var problems: [VerifyReport.Problem] = []
     for record in zip.entries {
-      problems += try VerifyReport.fileProblem(at: zip.place(of: record)) { () throws(CheckpointError) in
+      problems += try VerifyReport.problem(at: zip.place(of: record), namesFile: false) { () throws(CheckpointError) in
         try zip.source(record, verify: true).forEachPiece(limit: 1 << 20) { _ throws(CheckpointError) in }
       }
     }

@@ -60,7 +60,7 @@ enum ONNXFile {
   /// - Throws: `missing`, `inputOutput`.
   static func verify(_ path: String) throws(CheckpointError) -> VerifyReport {
     var report = VerifyReport()
-    report.problems = try VerifyReport.fileProblem { () throws(CheckpointError) in
+    report.problems = try VerifyReport.problem(at: "file", namesFile: false) { () throws(CheckpointError) in
       let (model, _) = try read(path)
       report.checked = ["messages", "the bytes of every tensor against its shape"]
       // Numbers of variable length are looked at only when they are decoded.

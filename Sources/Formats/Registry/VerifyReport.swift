@@ -25,16 +25,21 @@ public struct VerifyReport: Sendable {
 
   public var isSound: Bool { problems.isEmpty }
 
-  /// Does something to the one file that is checked; gives what it throws of damage as a problem.
-  static func fileProblem(
-    at place: String = "file", _ body: () throws(CheckpointError) -> Void
+  /// Does something; gives what it throws of damage as a problem.
+  ///
+  /// - Parameters:
+  ///   - place: where it is, if the error does not say.
+  ///   - namesFile: whether the file is named too, as where it is one of many.
+  static func problem(
+    at place: String? = nil, namesFile: Bool = true, _ body: () throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> [Problem] {
     do throws(CheckpointError) {
       try body()
       return []
     } catch {
       guard error.code == .damaged || error.code == .unsupported else { throw error }
-      return [Problem(error.place ?? place, error.message)]
+      let parts = [namesFile ? error.file : nil, error.place ?? place].compactMap { $0 }
+      return [Problem(parts.isEmpty ? "folder" : parts.joined(separator: ": "), error.message)]
     }
   }
 }

@@ -19,11 +19,21 @@ struct SafetensorsPlan {
   /// The text that the tree came with, or what says that the names are PyTorch's.
   private let text: [(key: String, value: String)]
 
+  /// The tree's names and tensors, before it is known whether one file will hold them.
+  static func flat(_ root: Value) throws(CheckpointError) -> FlatCheckpoint {
+    try FlatCheckpoint(root, keepsTies: false, carry: SafetensorsCarry.stored)
+  }
+
+  /// What one file says of a tree.
+  init(_ root: Value, leavesRest: Bool) throws(CheckpointError) {
+    try self.init(root, Self.flat(root), isSet: false, leavesRest: leavesRest)
+  }
+
   /// - Parameters:
+  ///   - flat: of the tree, by `flat(_:)`.
   ///   - isSet: whether several files will hold it, which readers sort by name.
   ///   - leavesRest: write names and tensors alone, as other programs do.
-  init(_ root: Value, isSet: Bool, leavesRest: Bool) throws(CheckpointError) {
-    let flat = try FlatCheckpoint(root, keepsTies: false, carry: SafetensorsCarry.stored)
+  init(_ root: Value, _ flat: FlatCheckpoint, isSet: Bool, leavesRest: Bool) throws(CheckpointError) {
     (self.root, self.flat) = (root, flat)
     items = flat.items
     ties = flat.ties.filter { !$0.name.hasSameBytes(as: SafetensorsFile.framework) }

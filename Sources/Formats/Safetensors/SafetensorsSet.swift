@@ -24,10 +24,10 @@ struct SafetensorsSet {
   func write(_ root: Value) throws(CheckpointError) -> Format.Written {
     let isIndex = path.hasSuffix(Self.indexSuffix)
     let isFile = path.hasSuffix(Self.suffix)
-    var plan = try SafetensorsPlan(root, isSet: false, leavesRest: options.weightsAlone)
-    let shards = Self.split(plan.items, limit: limit)
+    let flat = try SafetensorsPlan.flat(root)
+    let shards = Self.split(flat.items, limit: limit)
     let isSet = shards.count > 1 || isIndex
-    if isSet { plan = try SafetensorsPlan(root, isSet: true, leavesRest: options.weightsAlone) }
+    let plan = try SafetensorsPlan(root, flat, isSet: isSet, leavesRest: options.weightsAlone)
     guard isIndex || isFile else {
       let folder = try OutputFolder(path, replaces: options.replaces, isOurs: Self.isOurs)
       let bytes: Int

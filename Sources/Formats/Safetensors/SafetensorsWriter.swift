@@ -39,7 +39,7 @@ extension SafetensorsFile {
         .usage, "an index belongs to a set of files", file: path,
         advice: "Say how large each may be: --max-shard-size 5GB.")
     }
-    let plan = try SafetensorsPlan(root, isSet: false, leavesRest: options.weightsAlone)
+    let plan = try SafetensorsPlan(root, leavesRest: options.weightsAlone)
     try write(plan, to: path, options)
     return Format.Written(contentDigest: nil, warnings: plan.warnings)
   }

@@ -67,7 +67,7 @@ import Testing
 
   private func rewritten(_ change: (String) -> String) throws -> Checkpoint {
     let plan = try SafetensorsPlan(
-      dict(("w", try tensor([1, 2], [2])), ("step", .int(3))), isSet: false, leavesRest: false)
+      dict(("w", try tensor([1, 2], [2])), ("step", .int(3))), leavesRest: false)
     var file = plan.file
     let place = try #require(file.metadata.firstIndex { $0.key == FlatCheckpoint.key })
     file.metadata[place].value = change(file.metadata[place].value)

@@ -108,7 +108,7 @@ private func fixture(_ name: String) -> String { "\(fixtureFolder)/safetensors/\
   }
 
   @Test func aHeaderThatNoReaderTakesIsNotWritten() throws {
-    let plan = try SafetensorsPlan(try readFixture("state_dict").root, isSet: false, leavesRest: false)
+    let plan = try SafetensorsPlan(try readFixture("state_dict").root, leavesRest: false)
     let length = try SafetensorsLayout(plan.file).header.count - 8
     #expect(throws: CheckpointError.self) { try SafetensorsLayout(plan.file, limit: length - 1) }
     #expect(throws: Never.self) { try SafetensorsLayout(plan.file, limit: length) }
